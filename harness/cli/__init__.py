@@ -1,0 +1,1 @@
+"""One command, one small file. Heavy imports happen inside the commands."""

@@ -1,0 +1,1 @@
+"""The embedded model server and the tour that shows the main job on it."""
