@@ -1,0 +1,26 @@
+"""A capture: one run of a recorder, with what is needed to read its times and its masks later."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.core.redaction import Rules
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """One row of `captures`; `id` and `ended_at` are filled in by the store.
+
+    `started_at` and `ended_at` are RFC 3339 with a `Z` (`ended_at` None: running, or killed).
+    `upstreams` is name -> URL, `versions` program -> version, `clock` the wall-clock anchor of the
+    monotonic clock. `redaction` holds the rules in force; None where harness did not redact (imports).
+    """
+
+    started_at: str
+    upstreams: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    clock: Mapping[str, Any] = field(default_factory=dict)
+    host: str = ""
+    redaction: Rules | None = None
+    ended_at: str | None = None
+    id: int = 0
