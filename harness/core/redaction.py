@@ -1,0 +1,153 @@
+"""Masking of secrets before anything reaches the disk, and again before a request is matched.
+
+The law of this file: what a rule finds is gone from everything that is kept. In response bodies a
+mask is as long as what it covers, so that chunk boundaries and times stay true; a secret is found
+across chunk borders, and in the text of a stream across its events. In requests every mask is the
+same, so that two requests which differ only in their secrets are the same request.
+"""
+
+from dataclasses import replace
+
+from harness.core.encoding import encoding_of, pieces
+from harness.core.exchange import Exchange, Headers, Request, Response
+from harness.core.masks import MASK, STARS, Key, Mask, Row, Rules, long_mask, same_mask
+
+__all__ = ["Key", "Redactor", "Rules"]
+
+type Chunks = tuple[tuple[int, bytes], ...]
+
+SCHEMES = ("basic", "bearer", "digest", "key", "apikey", "negotiate", "token", "aws4-hmac-sha256")
+"""Words before credentials that are kept (https://www.iana.org/assignments/http-authschemes)."""
+
+
+class Redactor:
+    """Masks what the rules name. Stateless once it is built: one serves a whole process."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self._names = frozenset(name for name in rules.headers if not name.startswith("*"))
+        self._ends = tuple(name[1:] for name in rules.headers if name.startswith("*"))
+        self._query = Row.of_query(rules.query)
+        self._rows = (*map(Row.of_key, rules.keys), *map(Row.of_field, rules.fields))
+
+    def exchange(self, exchange: Exchange) -> tuple[Exchange, int]:
+        """The exchange without its secrets, and at how many places something was masked.
+
+        Where a secret sat in a content-encoded response, that is now kept decoded (`rewritten`).
+        """
+        request, count = self._request(exchange.request)
+        error, found = self.text(exchange.error or "")
+        masked = replace(exchange, request=request, error=error or exchange.error)
+        count += found
+        if exchange.response is not None:
+            response, found, decoded = self._response(exchange.response)
+            masked = replace(masked, response=response, rewritten=exchange.rewritten or decoded)
+            count += found
+        return masked, count
+
+    def request(self, request: Request) -> Request:
+        """The request as it is kept, so that one that just came in can be compared with it."""
+        return self._request(request)[0]
+
+    def text(self, text: str) -> tuple[str, int]:
+        """A URL or a text for people (an error, a line on the console), masked; how many places."""
+        data, in_text = self.body(text.encode("utf-8", "surrogateescape"), same_mask)
+        data, in_query = self._query.mask(data, same_mask)
+        count = in_text + in_query
+        return (data.decode("utf-8", "surrogateescape"), count) if count else (text, 0)
+
+    def body(self, data: bytes, mask: Mask) -> tuple[bytes, int]:
+        """Bytes that are not content-encoded, with all keys and secret fields masked; how many."""
+        count = 0
+        for row in self._rows:
+            data, found = row.mask(data, mask)
+            count += found
+        return data, count
+
+    def _request(self, request: Request) -> tuple[Request, int]:
+        url, in_url = self.text(request.url)
+        path, in_path = self.text(request.path)
+        headers, in_headers = self._headers(request.headers)
+        headers, body, in_body = self._request_body(headers, request.body)
+        masked = replace(request, url=url, path=path, headers=headers, body=body)
+        return masked, in_url + in_path + in_headers + in_body
+
+    def _request_body(self, headers: Headers, body: bytes) -> tuple[Headers, bytes, int]:
+        decoded = _decoded(headers, ((0, body),))
+        plain = body if decoded is None else b"".join(data for _, data in decoded)
+        masked, count = self.body(plain, same_mask)
+        if self._rows:
+            masked, _ = STARS.mask(masked, lambda _stars: b"")
+        if masked == plain:
+            return headers, body, count
+        return _fitting(headers, len(body), len(masked), decoded=decoded is not None), masked, count
+
+    def _response(self, response: Response) -> tuple[Response, int, bool]:
+        headers, in_headers = self._headers(response.headers)
+        decoded = _decoded(headers, response.chunks)
+        plain = response.chunks if decoded is None else decoded
+        chunks, in_body = self._chunks(plain)
+        if not in_body:
+            return replace(response, headers=headers), in_headers, False
+        length = sum(len(data) for _, data in chunks)
+        headers = _fitting(headers, len(response.body), length, decoded=decoded is not None)
+        return replace(response, headers=headers, chunks=chunks), in_headers + in_body, decoded is not None
+
+    def _chunks(self, chunks: Chunks) -> tuple[Chunks, int]:
+        masked, count = self.body(b"".join(data for _, data in chunks), long_mask)
+        return (cut_like(chunks, masked), count) if count else (chunks, 0)
+
+    def _headers(self, headers: Headers) -> tuple[Headers, int]:
+        masked = tuple((name, self._header(name.lower(), value)) for name, value in headers)
+        return masked, sum(now != then for now, then in zip(masked, headers, strict=True))
+
+    def _header(self, name: str, value: str) -> str:
+        if value and (name in self._names or name.endswith(self._ends)):
+            return _credentials(value)
+        return self.text(value)[0]
+
+
+def cut_like(chunks: Chunks, data: bytes) -> Chunks:
+    """Data of the same length in all, cut where the chunks are cut, at their times.
+
+    >>> cut_like(((5, b"ab"), (9, b"c")), b"xyz")
+    ((5, b'xy'), (9, b'z'))
+    """
+    cut, start = [], 0
+    for offset_ns, old in chunks:
+        cut.append((offset_ns, data[start : start + len(old)]))
+        start += len(old)
+    return tuple(cut)
+
+
+def _credentials(value: str) -> str:
+    scheme, _, rest = value.partition(" ")
+    kept = scheme + " " if rest and scheme.lower() in SCHEMES else ""
+    return kept + MASK.decode()
+
+
+def _decoded(headers: Headers, chunks: Chunks) -> Chunks | None:
+    """What can be decoded of an encoded body; None: it is not encoded, or not in a way that we know."""
+    encoding = encoding_of(headers)
+    if encoding is None or encoding.lower() == "identity":
+        return None
+    decoded = []
+    try:
+        for piece in pieces(encoding, chunks):
+            decoded.append(piece)  # noqa: PERF402 - what came before the damage is looked through too
+    except ValueError:
+        return tuple(decoded) or None
+    return tuple(decoded)
+
+
+def _fitting(headers: Headers, before: int, after: int, *, decoded: bool) -> Headers:
+    """Headers for a body that changed its length: what was missing of a cut body is still missing."""
+    return tuple(
+        (name, str(int(value) + after - before) if _is_length(name, value) else value)
+        for name, value in headers
+        if not (decoded and name.lower() == "content-encoding")
+    )
+
+
+def _is_length(name: str, value: str) -> bool:
+    return name.lower() == "content-length" and value.isascii() and value.isdigit()
