@@ -1,0 +1,82 @@
+"""A recording in an SQLite file, open for reading."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from harness.core.errors import BadInput
+from harness.core.exchange import Exchange
+from harness.store.capture import Capture
+from harness.store.listing import Listed
+from harness.store.recording import Recording
+from harness.store.rows import capture_of, exchange_of
+from harness.store.schema import FORMATS, Formats
+from harness.store.snapshot import Snapshot
+
+IN_ORDER = "ORDER BY rtrim(started_at, 'Z'), id"
+"""By t0. Without its Z, a time with fewer decimals sorts before one with more."""
+
+EXPRESSIONS = {
+    "path": "path || coalesce('?' || query, '')",
+    "events": "coalesce((SELECT max(seq) + 1 FROM events WHERE exchange_id = exchanges.id), 0)",
+    "chunks": "chunk_count",
+}
+"""Field of a listing -> its expression, where that is not the column of the same name."""
+
+
+class DatabaseRecording(Recording):
+    """Captures and exchanges of one SQLite file. `formats` are those that it may have."""
+
+    def __init__(self, path: Path, formats: Formats = FORMATS) -> None:
+        self.path = path
+        self._snapshot = Snapshot(path, formats)
+
+    def close(self) -> None:
+        """Close the connection; remove the temporary copy."""
+        self._snapshot.close()
+
+    def captures(self) -> list[Capture]:
+        """All captures by id."""
+        with self._telling():
+            return [capture_of(row) for row in self._rows("SELECT * FROM captures ORDER BY id")]
+
+    def exchanges(self) -> Iterator[Exchange]:
+        """All exchanges. Only their ids are held, so no lock is kept while the caller works."""
+        with self._telling():
+            ids = [row["id"] for row in self._rows(f"SELECT id FROM exchanges {IN_ORDER}")]  # noqa: S608  ours
+        for exchange_id in ids:
+            yield self.exchange(exchange_id)
+
+    def exchange(self, exchange_id: int) -> Exchange:
+        """One exchange with its chunks."""
+        with self._telling():
+            row = next(iter(self._rows("SELECT * FROM exchanges WHERE id = ?", exchange_id)), None)
+            if row is None:
+                raise BadInput(self.missing(exchange_id))
+            chunks = self._rows(
+                "SELECT offset_ns, data FROM chunks WHERE exchange_id = ? ORDER BY seq", exchange_id
+            )
+            return exchange_of(row, tuple((offset_ns, data) for offset_ns, data in chunks))
+
+    def listing(self) -> Iterator[Listed]:
+        """All exchanges at a glance, from the derived columns."""
+        names = [field.name for field in fields(Listed)]
+        columns = ", ".join(f"{EXPRESSIONS.get(name, name)} AS {name}" for name in names)
+        with self._telling():
+            rows = self._rows(f"SELECT {columns} FROM exchanges {IN_ORDER}")  # noqa: S608  ours
+        for row in rows:
+            yield Listed(**dict(row))
+
+    def _rows(self, statement: str, *values: Any) -> list[sqlite3.Row]:
+        return self._snapshot.connection.execute(statement, values).fetchall()
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Damage that SQLite or a value shows, as one line."""
+        try:
+            yield
+        except (sqlite3.Error, ValueError) as error:
+            raise BadInput(f"{self.path} is damaged: {error}") from None

@@ -1,0 +1,38 @@
+"""Opening a recording, whichever of its two forms it has."""
+
+from pathlib import Path
+
+from harness.core.errors import BadInput
+from harness.store.recording import Recording
+from harness.store.snapshot import MAGIC
+
+SNIFFED_BYTES = 4096
+
+
+def open_recording(path: Path) -> Recording:
+    """Open an SQLite recording or an interchange file for reading, told apart by content.
+
+    Raises BadInput: no such file, no recording, damaged, or written by a newer version.
+    """
+    head = head_of(path)
+    if head.startswith(MAGIC):
+        from harness.store.database import DatabaseRecording  # noqa: PLC0415  each form imports its own tools
+
+        return DatabaseRecording(path)
+    if head.lstrip().startswith(b"{"):
+        from harness.store.lines import LinesRecording  # noqa: PLC0415
+
+        return LinesRecording(path)
+    what = "neither an SQLite database nor JSON Lines" if head else "it is empty"
+    raise BadInput(f"{path} is no recording: {what}")
+
+
+def head_of(path: Path) -> bytes:
+    """The first bytes of a file; BadInput if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(SNIFFED_BYTES)
+    except FileNotFoundError:
+        raise BadInput(f"{path} does not exist: is the path right?") from None
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}") from None

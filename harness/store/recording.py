@@ -1,0 +1,54 @@
+"""What every recording offers to its readers, whatever file it is in."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+from harness.core.exchange import Exchange
+from harness.core.redaction import Rules
+from harness.store.capture import Capture
+from harness.store.listing import Listed
+
+
+class Recording(ABC):
+    """A recording that is open for reading, which changes nothing on disk. Close it, or use `with`.
+
+    Methods raise BadInput where the file turns out to be damaged.
+    """
+
+    path: Path
+
+    @abstractmethod
+    def captures(self) -> list[Capture]:
+        """The captures by id; none where the file knows of none (JSON Lines)."""
+
+    @abstractmethod
+    def exchanges(self) -> Iterator[Exchange]:
+        """All exchanges with their ids, one in memory at a time, by t0 and then id."""
+
+    @abstractmethod
+    def exchange(self, exchange_id: int) -> Exchange:
+        """One exchange; BadInput if there is none of that id."""
+
+    @abstractmethod
+    def listing(self) -> Iterator[Listed]:
+        """All exchanges at a glance, in the order of `exchanges`."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the file, and remove its temporary copy if there was one."""
+
+    def rules(self) -> tuple[Rules, ...]:
+        """The redaction rules of the captures, each once; none where harness did not redact."""
+        return tuple({capture.redaction: None for capture in self.captures() if capture.redaction})
+
+    def missing(self, exchange_id: int) -> str:
+        """What to tell a user who asks for an exchange that is not there."""
+        return f"{self.path} holds no exchange {exchange_id}: 'harness ls {self.path}' lists them"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

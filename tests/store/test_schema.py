@@ -1,0 +1,59 @@
+"""The tables as people find them who open the file with other tools."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from harness.core.exchange import Exchange
+from harness.store.schema import APPLICATION_ID
+
+COLUMNS = {
+    "captures": "id started_at ended_at upstreams versions clock host redaction",
+    "exchanges": "id capture_id position started_at upstream state method scheme host port path query url"
+    " request_http_version match_key dialect model stream status http_version connect_ns headers_ns first_ns"
+    " end_ns ttft_ns error_bound_ns timing_known rewritten tokens_in tokens_out tokens_cached"
+    " tokens_reasoning finish_reason error chunk_count request_headers response_headers extra request_body",
+    "chunks": "exchange_id seq offset_ns data",
+    "events": "exchange_id seq offset_ns name data",
+}
+CLUSTERED = {"chunks", "events"}
+
+
+@pytest.fixture
+def database(write: Callable[..., Path], make_exchange: Callable[..., Exchange]) -> sqlite3.Connection:
+    """A recording of one exchange, opened with nothing of ours."""
+    return sqlite3.connect(write(make_exchange()), isolation_level=None)
+
+
+def test_the_columns_are_an_interface(database: sqlite3.Connection) -> None:
+    with closing(database):
+        for table, names in COLUMNS.items():
+            found = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
+            assert found == names.split()
+
+
+def test_tables_are_strict_and_rows_of_a_stream_lie_together(database: sqlite3.Connection) -> None:
+    with closing(database):
+        rows = database.execute("SELECT name, wr, strict FROM pragma_table_list").fetchall()
+    ours = {name: (wr, strict) for name, wr, strict in rows if name in COLUMNS}
+    assert ours == {name: (int(name in CLUSTERED), 1) for name in COLUMNS}
+
+
+def test_the_file_says_whose_it_is(database: sqlite3.Connection) -> None:
+    with closing(database):
+        assert database.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
+        assert database.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+        applied = database.execute("SELECT migration_set, name FROM _sqlite_migrations").fetchall()
+        assert applied == [("harness", "m0001_exchanges")]
+
+
+def test_removing_a_capture_removes_all_of_it(database: sqlite3.Connection) -> None:
+    with closing(database):
+        database.execute("PRAGMA foreign_keys = ON")
+        database.execute("DELETE FROM captures")
+        counts = [database.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in COLUMNS]
+        assert counts == [0, 0, 0, 0]
+        assert database.execute("PRAGMA foreign_key_check").fetchall() == []
