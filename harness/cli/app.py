@@ -11,7 +11,10 @@ from typer.exceptions import Abort, Exit, TyperException
 from harness import __version__
 from harness.core.errors import HarnessError
 
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {
+    "record": "harness.cli.record:record",
+    "replay": "harness.cli.replay:replay",
+}
 """Command -> `module:function`. The order is that of the help; heavy imports happen in the functions."""
 
 app = typer.Typer(

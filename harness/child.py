@@ -1,0 +1,67 @@
+"""A server as a child process: started by its command, ready when it says where it listens.
+
+Where one verb of harness needs another, it starts it this way, so that neither imports the other.
+"""
+
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from types import TracebackType
+
+from harness.core.errors import BadInput
+
+LISTENING = re.compile(r"listening on (http://\S+)")
+STOP_S = 10.0
+
+
+class Child:
+    """A child that prints `listening on URL`; a context manager that ends it. `url` is the first it names."""
+
+    def __init__(self, command: Sequence[str], *, quiet: bool = False) -> None:
+        self.output: list[str] = []
+        self.process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL if quiet else None,
+            stdin=subprocess.DEVNULL,
+            text=True,
+        )
+        self.url = self.wait_ready()
+
+    def wait_ready(self) -> str:
+        """Read the child's output until it says where it listens (BadInput: it ended without)."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.output.append(line)
+            if found := LISTENING.search(line):
+                return found[1]
+        code = self.process.wait()
+        self.process.stdout.close()
+        raise BadInput(f"{' '.join(self.process.args)} ended with code {code} before it listened")  # type: ignore[arg-type]
+
+    def stop(self) -> int:
+        """End the child as Ctrl-C would, by force if it does not; its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        try:
+            rest, _ = self.process.communicate(timeout=STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            rest, _ = self.process.communicate()
+        self.output.append(rest)
+        return self.process.returncode
+
+    def __enter__(self) -> "Child":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def harness_command(*arguments: str) -> list[str]:
+    """The command line of a harness command, run by this very Python."""
+    return [sys.executable, "-m", "harness", *arguments]

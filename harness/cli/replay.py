@@ -1,0 +1,86 @@
+"""`harness replay`: serve recordings."""
+
+import json
+import math
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from harness.replay.server import Outcome
+
+UNUSED_SHOWN = 10
+
+
+def replay(
+    ctx: typer.Context,
+    recordings: Annotated[list[Path], typer.Argument(help="Recordings (.db) or interchange files (.jsonl).")],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 is any free one.")] = 8081,
+    speed: Annotated[float, typer.Option(help="1: as recorded; 0: at once; N: N times as fast.")] = 1.0,
+    keep_connect: Annotated[
+        bool, typer.Option(help="Play the recorder's connection set-up (DNS, TCP, TLS) as waiting time too.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the closing summary as JSON on stdout.")
+    ] = False,
+) -> int:
+    """Serve recordings: the recorded bytes, each at its recorded time.
+
+    A request is answered by the recorded exchange with the same method, path, query and JSON body;
+    equal requests in recorded order, then the last repeats. Anything else is a miss: a 404 that names
+    the nearest recording and what differs, and the exit code 1 at the end. With `-- CMD` the command
+    runs with the base URLs of the SDKs set to this server, which ends with it.
+    """
+    check_speed(speed)
+    from harness.replay import server  # noqa: PLC0415
+
+    library = server.load(recordings, keep_connect=keep_connect)
+    settings = server.Settings(host, port, speed, keep_connect)
+    outcome = server.run(library, settings, program_on(library.upstreams(), ctx.obj))
+    print_summary(outcome)
+    if as_json:
+        print(json.dumps(asdict(outcome), indent=1))
+    return outcome.exit_code
+
+
+def check_speed(speed: float) -> None:
+    """BadInput for a speed that is no time scale."""
+    if not math.isfinite(speed) or speed < 0:
+        raise BadInput(
+            f"--speed {speed:g} is no speed: use 1 (as recorded), 0 (at once) or N (N times as fast)"
+        )
+
+
+def program_on(
+    upstreams: tuple[str, ...], program: list[str] | None
+) -> Callable[[str], Awaitable[int]] | None:
+    """What runs the program behind `--` once the server's URL is known."""
+    if program is None:
+        return None
+    from harness.cli.program import environment, run  # noqa: PLC0415
+
+    return lambda url: run(program, environment(dict.fromkeys(upstreams, url), placeholder_keys=True))
+
+
+def print_summary(outcome: "Outcome") -> None:
+    """The closing lines, on stderr."""
+    timing = outcome.lateness
+    answered = f"{outcome.requests} requests: {outcome.answered} answered, {outcome.missed} missed"
+    lines = [f"{answered}; {len(outcome.unused)} of {outcome.exchanges} exchanges unused"]
+    lines += [f"  unused: {row}" for row in outcome.unused[:UNUSED_SHOWN]]
+    if len(outcome.unused) > UNUSED_SHOWN:
+        lines.append(f"  unused: and {len(outcome.unused) - UNUSED_SHOWN} more")
+    if timing["writes"]:
+        lines.append(
+            f"{timing['writes']} writes, late by p50 {timing['p50_ms']:.2f} ms, "
+            f"p99 {timing['p99_ms']:.2f} ms, max {timing['max_ms']:.2f} ms"
+        )
+    for line in lines:
+        print(f"harness replay: {line}", file=sys.stderr)

@@ -1,0 +1,125 @@
+"""The canonical form of a request: what two requests must share to be the same request.
+
+The law of this file: equal means equal after the rules below, and nothing else. Real clients send
+the same request with other key order, `0` beside `0.0`, `1e-8` beside `1e-08`, other query order
+and explicit nulls where a field may as well be absent; all of those are the same request here.
+Headers take no part, but for the `content-encoding` that says how to read the body.
+"""
+
+import hashlib
+import json
+from typing import Any
+from urllib.parse import parse_qsl
+
+from harness.core.encoding import decode_body
+from harness.core.exchange import Headers, header
+
+type Json = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
+
+EXACT_FLOAT = 2**53
+"""Beyond this, floats are no longer exact integers (IEEE 754 double)."""
+
+
+def match_key(method: str, path: str, body: bytes, headers: Headers = ()) -> str:
+    """The SHA-256 (hex) of a request's canonical form. `path` includes the query."""
+    bare, _, query = path.partition("?")
+    parts = [method.upper(), bare, json.dumps(canonical_query(query)), canonical_text(body, headers)]
+    return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def canonical_query(query: str) -> list[tuple[str, str]]:
+    """The pairs of a query string, decoded and sorted.
+
+    >>> canonical_query("b=2&a=%31")
+    [('a', '1'), ('b', '2')]
+    """
+    return sorted(parse_qsl(query, keep_blank_values=True, errors="surrogateescape"))
+
+
+def canonical_text(body: bytes, headers: Headers = ()) -> str:
+    """A body as text in which equal requests are equal: canonical JSON, or the bytes as they are."""
+    plain = plain_body(body, headers)
+    value = parse_json(plain)
+    if value is None:
+        return plain.decode("utf-8", "surrogateescape")
+    return json.dumps(canonical(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def plain_body(body: bytes, headers: Headers) -> bytes:
+    """A body without its content-encoding; as it is where that cannot be undone."""
+    encoding = header(headers, "content-encoding")
+    if not encoding:
+        return body
+    try:
+        return decode_body(encoding, body)
+    except ValueError:
+        return body
+
+
+def parse_json(body: bytes) -> Json:
+    """An object or array in a body; None for anything else, scalars included."""
+    if body.lstrip()[:1] not in (b"{", b"["):
+        return None
+    try:
+        value: Json = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return value
+
+
+def canonical(value: Json) -> Json:
+    """JSON in canonical form: numbers by value, and no null members where they mean "absent".
+
+    Null members are dropped from the body itself and from the objects in its arrays (`messages`,
+    `input`, `tools`), where APIs read null as absent, and kept further down, where a JSON Schema or
+    a tool's own data may tell the two apart.
+
+    >>> canonical({"temperature": 1.0, "stop": None})
+    {'temperature': 1}
+    """
+    if isinstance(value, dict):
+        return {key: canonical_member(item) for key, item in value.items() if item is not None}
+    return canonical_member(value)
+
+
+def canonical_member(value: Json) -> Json:
+    """A member of the body: in an array of objects (messages, tools), nulls mean absent as well."""
+    if isinstance(value, list):
+        return [by_value(without_nulls(item)) for item in value]
+    return by_value(value)
+
+
+def without_nulls(value: Json) -> Json:
+    """An object without its null members; anything else as it is."""
+    if isinstance(value, dict):
+        return {key: item for key, item in value.items() if item is not None}
+    return value
+
+
+def by_value(value: Json) -> Json:
+    """JSON with every float that is a whole number as an integer, at any depth."""
+    if isinstance(value, dict):
+        return {key: by_value(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [by_value(item) for item in value]
+    if isinstance(value, float) and value.is_integer() and abs(value) < EXACT_FLOAT:
+        return int(value)
+    return value
+
+
+def flatten(value: Json, pointer: str = "") -> dict[str, Any]:
+    """The leaves of JSON by their JSON pointer (RFC 6901); empty containers are leaves.
+
+    >>> flatten({"a": [1, {"b/c": None}]})
+    {'/a/0': 1, '/a/1/b~1c': None}
+    """
+    if isinstance(value, dict) and value:
+        members = [(key.replace("~", "~0").replace("/", "~1"), item) for key, item in value.items()]
+    elif isinstance(value, list) and value:
+        members = [(str(index), item) for index, item in enumerate(value)]
+    else:
+        return {pointer: value}
+    leaves: dict[str, Any] = {}
+    for name, item in members:
+        leaves |= flatten(item, f"{pointer}/{name}")
+    return leaves

@@ -1,0 +1,158 @@
+"""The replay server: loads recordings, listens, plays until it is stopped, and sums up."""
+
+import asyncio
+import gc
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.core.errors import BadInput
+from harness.core.redaction import Rules
+from harness.replay.answers import Recorded
+from harness.replay.connection import Connection
+from harness.replay.match import Library, Miss
+from harness.replay.pacer import Pacer
+from harness.replay.site import Site, endpoint, lateness_ms, miss_text
+from harness.store.open import open_recording
+
+BACKLOG = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where to listen (port 0: any free one) and how to play (speed 1: as recorded, 0: at once)."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    speed: float = 1.0
+    keep_connect: bool = False
+
+
+def load(paths: Iterable[Path], *, keep_connect: bool) -> Library[Recorded]:
+    """All exchanges of some recordings, in their order; with several files, labels are `FILE:ID`."""
+    library: Library[Recorded] = Library()
+    files = list(paths)
+    for path in files:
+        prefix = f"{path.stem}:" if len(files) > 1 else ""
+        with open_recording(path) as recording:
+            rules = {capture.id: capture.redaction for capture in recording.captures()}
+            for exchange in recording.exchanges():
+                answer = Recorded(exchange, keep_connect=keep_connect)
+                known = rules.get(exchange.capture) or Rules.default()
+                library.add(f"{prefix}{exchange.id}", exchange, known, answer)
+    return library
+
+
+def run(
+    library: Library[Recorded], settings: Settings, program: Callable[[str], Awaitable[int]] | None
+) -> "Outcome":
+    """Serve until SIGINT or SIGTERM, or until `program`, which gets the server's URL, has ended."""
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        return runner.run(serve(library, settings, program))
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """uvloop, which is faster; asyncio's own loop where it is not installed."""
+    try:
+        import uvloop  # noqa: PLC0415
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run went. `program_code`: exit code of the program that ran on it (0 where there was none)."""
+
+    requests: int
+    answered: int
+    missed: int
+    unused: tuple[str, ...]
+    exchanges: int
+    lateness: dict[str, Any]
+    program_code: int
+
+    @property
+    def exit_code(self) -> int:
+        """The program's own failure, else 1 if anything missed."""
+        return self.program_code or int(self.missed > 0)
+
+
+async def serve(
+    library: Library[Recorded], settings: Settings, program: Callable[[str], Awaitable[int]] | None
+) -> Outcome:
+    """The server's life on its loop."""
+    loop = asyncio.get_running_loop()
+    pacer = Pacer(loop)
+    site = Site(library, pacer.lateness, settings.speed, on_miss=tell_miss)
+    connections: set[Connection] = set()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    raise_file_limit()
+    server = await listen(lambda: Connection(pacer, site.answer, site.refuse, connections), settings)
+    keep_out_of_collection()
+    url = f"http://{settings.host}:{server.sockets[0].getsockname()[1]}"
+    print(f"harness replay: listening on {url} ({len(library.by_label)} exchanges)", flush=True)
+    try:
+        code = await until_ended(stop, program(url) if program else None)
+    finally:
+        server.close()
+        for connection in list(connections):
+            connection.transport.abort()
+        pacer.close()
+    return outcome(library, site, code)
+
+
+async def listen(factory: Callable[[], Connection], settings: Settings) -> asyncio.Server:
+    """Open the port; BadInput where that cannot be."""
+    loop = asyncio.get_running_loop()
+    try:
+        return await loop.create_server(factory, settings.host, settings.port, backlog=BACKLOG)
+    except OSError as error:
+        where = f"{settings.host}:{settings.port}"
+        raise BadInput(f"cannot listen on {where}: {error.strerror or error}; try --port 0") from error
+
+
+async def until_ended(stop: asyncio.Event, program: Awaitable[int] | None) -> int:
+    """Wait for a signal, or for the program to end by itself; its exit code."""
+    if program is None:
+        await stop.wait()
+        return 0
+    running = asyncio.ensure_future(program)
+    stopped = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    return await running
+
+
+def keep_out_of_collection() -> None:
+    """What is loaded stays for good: the garbage collector need not walk through it again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+def raise_file_limit() -> None:
+    """A stream is a file: allow as many as the system lets us."""
+    if sys.platform == "win32":
+        return
+    import resource  # noqa: PLC0415
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def tell_miss(miss: Miss) -> None:
+    """Say on stderr that a request missed, at once."""
+    print(f"harness replay: miss: {miss_text(miss)}", file=sys.stderr, flush=True)
+
+
+def outcome(library: Library[Recorded], site: Site, code: int) -> Outcome:
+    """The sum of a run."""
+    tally = site.tally
+    unused = tuple(f"{entry.label} {endpoint(entry)}" for entry in library.unused())
+    timing = lateness_ms(site.lateness)
+    return Outcome(tally.requests, tally.answered, tally.missed, unused, len(library.by_label), timing, code)
