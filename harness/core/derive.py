@@ -68,8 +68,10 @@ def derive(exchange: Exchange) -> Derived:
         return Derived(row.name, requested_model(exchange.request))
     answer = Answer()
     content = content_of(exchange.response)
-    carried = _read_events(row, answer, content.events)
-    if not content.framing:
+    carried: list[tuple[int, str]] = []
+    if content.framing:
+        carried = _read_events(row, answer, content.events)
+    else:
         _read_body(row, answer, exchange.response, content.body)
     times = tuple(offset_ns for offset_ns, _ in carried)
     timed = times if exchange.timing_known else ()
@@ -114,7 +116,7 @@ def _read_events(row: Dialect, answer: Answer, events: tuple[Event, ...]) -> lis
         elif text := _read_event(row, answer, event):
             carried.append((event.offset_ns, text))
     if row is BYTES:
-        answer.ended = not events or _is_unbroken(events[-1].data)
+        answer.ended = answer.ended or not events or _is_unbroken(events[-1].data)
     return carried
 
 

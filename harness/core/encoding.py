@@ -53,11 +53,14 @@ def decode_chunks(encoding: str | None, chunks: Iterable[Chunk]) -> tuple[Chunk,
     return tuple(pieces(encoding, chunks))
 
 
-def pieces(encoding: str | None, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
-    """As `decode_chunks`, one by one: what was decoded before the damage came out before the error."""
+def pieces(encoding: str | None, chunks: Iterable[Chunk], limit: int = MAX_DECODED) -> Iterator[Chunk]:
+    """As `decode_chunks`, one by one: what was decoded before the damage came out before the error.
+
+    Decoding to more than `limit` bytes raises ValueError too; what is not encoded has no limit.
+    """
     names = [name for raw in (encoding or "").lower().split(",") if (name := raw.strip())]
     decoders = [(name, _decoder(name)) for name in reversed(names) if name != "identity"]
-    room = MAX_DECODED
+    room = limit
     for offset_ns, data in chunks:
         for name, decoder in decoders:
             data = _fed(name, decoder, data, room)  # noqa: PLW2901 - each coding undoes the one before
@@ -79,7 +82,7 @@ def _fed(name: str, decoder: Decoder, data: bytes, room: int) -> bytes:
     except (zlib.error, brotli.error, zstandard.ZstdError) as error:
         raise ValueError(f"damaged {name} data: {error}") from error
     if len(decoded) > room:
-        raise ValueError(f"{name} data decodes to more than {MAX_DECODED} bytes")
+        raise ValueError(f"{name} data decodes to too many bytes")
     return decoded
 
 

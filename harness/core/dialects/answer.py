@@ -76,17 +76,17 @@ class Answer:
         """Adds reasoning, thinking, or a summary of it."""
         return _kept(self._reasoning, piece, choice)
 
-    def add_call(self, key: Hashable, id: Any = None, name: Any = None, arguments: Any = None) -> str:  # noqa: A002
+    def add_call(self, key: Hashable, call_id: Any = None, name: Any = None, arguments: Any = None) -> str:
         """Adds what is known of the tool call under this key: its id and name once, arguments by pieces.
 
         A new id with a name under a known key is another call: some vendors number all of them 0.
         """
         call = self._open_calls.get(key)
-        if call is None or (name and id and call.id not in ("", id)):
+        if call is None or (name and call_id and call.id not in ("", call_id)):
             call = self._open_calls[key] = _Call()
             self._calls.append(call)
-        if isinstance(id, str) and not call.id:
-            call.id = id
+        if isinstance(call_id, str) and not call.id:
+            call.id = call_id
         added = ""
         if isinstance(name, str) and not call.name:
             call.name = added = name

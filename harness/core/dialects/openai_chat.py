@@ -102,7 +102,7 @@ def _read_tool_calls(answer: Answer, delta: JsonObject, index: int) -> str:
         number = call.get("index")
         key = (index, number if type(number) is int else position)
         function = object_in(call, "function") or object_in(call, "custom")
-        arguments = function.get("arguments") or function.get("input")
+        arguments = function.get("arguments", function.get("input"))
         added += answer.add_call(key, call.get("id"), function.get("name"), arguments)
     return added
 
