@@ -61,6 +61,7 @@ clean: ## remove what the other targets made
 	rm -rf .venv .tools build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 $(READY): $(UV_READY) pyproject.toml uv.lock
+	@echo "Setting up .venv: some 300 MB of packages, a minute or two where they must be fetched"
 	$(UV) sync --locked --all-extras --quiet
 	@touch $@
 
@@ -68,5 +69,5 @@ $(READY): $(UV_READY) pyproject.toml uv.lock
 $(UV_READY):
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.13 or later among: $(CANDIDATES); name one: make PYTHON=/path/to/python3.13" >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 13))' || { echo "make: '$(PYTHON)' is no Python 3.13 or later" >&2; exit 1; }
-	PIP_USER=0 "$(PYTHON)" -m pip install --quiet --disable-pip-version-check --upgrade --target .tools "uv==$(UV_VERSION)"
+	PIP_USER=0 "$(PYTHON)" -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --upgrade --target .tools "uv==$(UV_VERSION)"
 	@touch $@

@@ -1,0 +1,234 @@
+"""The conversations of demo, tests and committed recording: a table of calls of the official SDKs.
+
+A call is data: whose client, which method, with what. Played against the model server and against a
+replay of it, it gives plain data (dicts, lists, strings, numbers) that compare with `==`, field by
+field. `python -m harness.demo.conversations FILE` plays them all at the base URLs of the environment
+(`OPENAI_BASE_URL`, `ANTHROPIC_BASE_URL`), prints the name of each as it ends, and writes what it got
+as JSON.
+"""
+
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+from anthropic import Anthropic, AsyncAnthropic
+from anthropic import APIStatusError as AnthropicError
+from openai import APIStatusError as OpenAIError
+from openai import AsyncOpenAI, OpenAI
+
+from harness.demo.model_server import MODEL
+
+KEY = "nobody-checks-this-key"
+
+type Answer = Any
+"""What a call gave: one JSON value, the list of a stream's events, or `{"raised": ...}`."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call. `client` is a field of `Clients`, `method` a dotted path on it.
+
+    `take` is after how many events of a stream the caller leaves (None: it stays to the end).
+    """
+
+    name: str
+    client: str
+    method: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    take: int | None = None
+
+    @property
+    def streams(self) -> bool:
+        """Whether the answer comes as events."""
+        return bool(self.arguments.get("stream"))
+
+
+QUESTION = [{"role": "user", "content": "Who keeps the bytes of a stream, and when?"}]
+PLACE = {
+    "type": "object",
+    "properties": {"city": {"enum": ["Oslo", "Paris"]}, "days": {"enum": [1, 2, 3]}},
+    "required": ["city", "days"],
+    "additionalProperties": False,
+}
+WEATHER = {"name": "weather", "description": "The weather of the next days.", "parameters": PLACE}
+CALLED = {
+    "role": "assistant",
+    "tool_calls": [
+        {
+            "id": "call_1",
+            "type": "function",
+            "function": {"name": "weather", "arguments": '{"city":"Oslo","days":2}'},
+        }
+    ],
+}
+TOLD = {"role": "tool", "tool_call_id": "call_1", "content": "Rain, then sun."}
+
+
+def chat(name: str, *, take: int | None = None, **arguments: Any) -> Call:
+    """A call of OpenAI chat; what is not given is the same in all of them."""
+    common = {"model": MODEL, "messages": QUESTION, "max_tokens": 48, "seed": 1}
+    return Call(f"chat, {name}", "openai", "chat.completions.create", common | arguments, take)
+
+
+def completion(name: str, **arguments: Any) -> Call:
+    """A call of OpenAI completions, the old protocol without messages."""
+    common = {"model": MODEL, "prompt": "The clock runs on", "max_tokens": 32, "seed": 2}
+    return Call(f"completions, {name}", "openai", "completions.create", common | arguments)
+
+
+def response(name: str, **arguments: Any) -> Call:
+    """A call of OpenAI Responses."""
+    common = {"model": MODEL, "input": "What does the clock do?", "max_output_tokens": 32}
+    return Call(f"responses, {name}", "openai", "responses.create", common | arguments)
+
+
+def message(name: str, *, take: int | None = None, **arguments: Any) -> Call:
+    """A call of Anthropic messages."""
+    common = {"model": MODEL, "messages": QUESTION, "max_tokens": 48}
+    return Call(f"messages, {name}", "anthropic", "messages.create", common | arguments, take)
+
+
+def plain(path: str, **body: Any) -> Call:
+    """A POST of llama.cpp's own, which no SDK knows."""
+    return Call(f"llama.cpp, {path}", "server", "post", {"path": path, "cast_to": object, "body": body})
+
+
+SCHEMA = {"type": "json_schema", "json_schema": {"name": "place", "schema": PLACE, "strict": True}}
+TOOLS = [{"type": "function", "function": WEATHER}]
+RESPONSE_TOOLS = [{"type": "function", "strict": True, **WEATHER}]
+MESSAGE_TOOLS = [{"name": "weather", "description": WEATHER["description"], "input_schema": PLACE}]
+ENDLESS: Mapping[str, Any] = {"max_tokens": 2000, "extra_body": {"ignore_eos": True}}
+
+CONVERSATIONS = (
+    chat("plain"),
+    chat("streamed with usage", stream=True, stream_options={"include_usage": True}),
+    chat("streamed with log probabilities", stream=True, logprobs=True, top_logprobs=2, max_tokens=12),
+    chat("asked twice", seed=None),
+    chat("asked twice, the second time", seed=None),
+    chat("structured output", response_format=SCHEMA),
+    chat("structured output, streamed", response_format=SCHEMA, stream=True),
+    chat("tool call, streamed", tools=TOOLS, stream=True, max_tokens=80),
+    chat("tool answered, streamed", messages=[*QUESTION, CALLED, TOLD], tools=TOOLS, stream=True),
+    completion("plain"),
+    completion("streamed", stream=True),
+    response("plain"),
+    response("streamed", stream=True),
+    response("tool call, streamed", tools=RESPONSE_TOOLS, stream=True, max_output_tokens=80),
+    message("plain"),
+    message("streamed", stream=True),
+    message("tool call, streamed", tools=MESSAGE_TOOLS, stream=True, max_tokens=80),
+    Call("embeddings", "openai", "embeddings.create", {"model": MODEL, "input": ["the clock", "the wire"]}),
+    Call("models", "openai", "models.list"),
+    plain("/tokenize", content=" The recorder keeps every chunk."),
+    plain("/detokenize", tokens=[520, 521, 522]),
+    chat("an error", messages=[{"role": "user"}]),
+    message("an error", messages=[{"role": "user", "content": 5}], stream=True),
+    chat("left after five events", stream=True, take=5, **ENDLESS),
+    message("left after four events", stream=True, take=4, **ENDLESS),
+)
+
+
+@dataclass(frozen=True)
+class Clients:
+    """The clients of one side, all synchronous or all asynchronous.
+
+    `server` is an OpenAI client at the root of the server, for paths without `/v1`.
+    """
+
+    openai: OpenAI | AsyncOpenAI
+    anthropic: Anthropic | AsyncAnthropic
+    server: OpenAI | AsyncOpenAI
+
+    def method(self, call: Call) -> Any:
+        """The bound method of a call."""
+        return attrgetter(call.method)(getattr(self, call.client))
+
+
+OPTIONS: Mapping[str, Any] = {"api_key": KEY, "max_retries": 0, "timeout": 60}
+"""A retry would hide an error."""
+
+
+@contextmanager
+def sync_clients(openai_url: str, anthropic_url: str) -> Iterator[Clients]:
+    """Clients that block; `openai_url` ends with `/v1`."""
+    with (
+        OpenAI(base_url=openai_url, **OPTIONS) as first,
+        Anthropic(base_url=anthropic_url, **OPTIONS) as second,
+        OpenAI(base_url=openai_url.removesuffix("/v1"), **OPTIONS) as third,
+    ):
+        yield Clients(first, second, third)
+
+
+@asynccontextmanager
+async def async_clients(openai_url: str, anthropic_url: str) -> AsyncIterator[Clients]:
+    """The same for asyncio."""
+    async with (
+        AsyncOpenAI(base_url=openai_url, **OPTIONS) as first,
+        AsyncAnthropic(base_url=anthropic_url, **OPTIONS) as second,
+        AsyncOpenAI(base_url=openai_url.removesuffix("/v1"), **OPTIONS) as third,
+    ):
+        yield Clients(first, second, third)
+
+
+def data_of(answer: Any) -> Answer:
+    """An object of an SDK as plain data, with the fields that the SDK does not know."""
+    return answer.model_dump(mode="json", warnings=False) if hasattr(answer, "model_dump") else answer
+
+
+def raised(error: OpenAIError | AnthropicError) -> Answer:
+    """An error of an SDK as plain data."""
+    return {"raised": type(error).__name__, "status": error.status_code, "body": error.body}
+
+
+STATUS_ERRORS = (OpenAIError, AnthropicError)
+
+
+def play(call: Call, clients: Clients) -> Answer:
+    """Make a call with synchronous clients."""
+    try:
+        answer = clients.method(call)(**call.arguments)
+        if not call.streams:
+            return data_of(answer)
+        with answer:
+            return [data_of(event) for event in islice(answer, call.take)]
+    except STATUS_ERRORS as error:
+        return raised(error)
+
+
+async def play_async(call: Call, clients: Clients) -> Answer:
+    """Make a call with asynchronous clients."""
+    try:
+        answer = await clients.method(call)(**call.arguments)
+        if not call.streams:
+            return data_of(answer)
+        events = []
+        async with answer:
+            async for event in answer:
+                events.append(data_of(event))
+                if len(events) == call.take:
+                    break
+    except STATUS_ERRORS as error:
+        return raised(error)
+    return events
+
+
+def main() -> int:
+    """Play all of them against the servers of the environment; write the answers to the file named."""
+    answers = {}
+    with sync_clients(os.environ["OPENAI_BASE_URL"], os.environ["ANTHROPIC_BASE_URL"]) as clients:
+        for call in CONVERSATIONS:
+            answers[call.name] = play(call, clients)
+            print(call.name, flush=True)
+    Path(sys.argv[1]).write_text(json.dumps(answers, indent=1), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
