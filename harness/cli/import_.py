@@ -1,0 +1,51 @@
+"""`harness import`: interchange JSON Lines into a recording."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness import __version__
+from harness.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from harness.store.recording import Recording
+
+
+def import_(
+    file: Annotated[Path, typer.Argument(help="Interchange file: JSON Lines, one exchange a line.")],
+    db: Annotated[Path, typer.Option("--db", help="Recording to make, or to append a capture to.")],
+) -> None:
+    """Store the exchanges of an interchange file as a capture of its own.
+
+    Nothing is written if a line is damaged. Nothing is redacted: the file is taken as it is.
+    """
+    with lines(file) as recording:
+        count = sum(1 for _ in recording.exchanges())
+        append(recording, db)
+    print(f"{db}: {count} exchanges", file=sys.stderr)
+
+
+def lines(file: Path) -> "Recording":
+    """The file, open for reading; BadInput if it is a recording already."""
+    from harness.store.open import head_of, open_recording  # noqa: PLC0415
+    from harness.store.snapshot import MAGIC  # noqa: PLC0415
+
+    if head_of(file).startswith(MAGIC):
+        raise BadInput(f"{file} is a database: import reads JSON Lines ('harness export' writes them)")
+    return open_recording(file)
+
+
+def append(recording: "Recording", db: Path) -> None:
+    """Add all exchanges, in their order, to a new capture."""
+    from harness.core.derive import derive  # noqa: PLC0415
+    from harness.store.capture import Capture  # noqa: PLC0415
+    from harness.store.writer import RecordingWriter  # noqa: PLC0415
+
+    now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    with RecordingWriter(db) as writer:
+        writer.start_capture(Capture(now, versions={"harness": __version__}))
+        for exchange in recording.exchanges():
+            writer.add(exchange, derive(exchange))

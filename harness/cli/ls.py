@@ -1,0 +1,76 @@
+"""`harness ls`: the exchanges of a recording, one a line."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from harness.cli.output import Column, milliseconds, print_rows
+from harness.core.visible import visible
+
+if TYPE_CHECKING:
+    from harness.store.listing import Listed
+
+
+def readable_time(started_at: str | None) -> str:
+    """A time to the second, as people read it; anything else as it is.
+
+    >>> readable_time("2026-01-02T03:04:05.678Z")
+    '2026-01-02 03:04:05'
+    """
+    return visible((started_at or "").partition(".")[0].replace("T", " ").removesuffix("Z"))
+
+
+COLUMNS = [
+    Column("id", right=True),
+    Column("time", rank=3, show=readable_time),
+    Column("upstream", rank=6),
+    Column("method"),
+    Column("path", folds=True),
+    Column("status", right=True),
+    Column("model", rank=1),
+    Column("dialect", rank=4),
+    Column("events", rank=7, right=True),
+    Column("chunks", rank=9, right=True),
+    Column("tokens_in", rank=8, right=True),
+    Column("tokens_out", rank=5, right=True),
+    Column("ttft_ms", rank=2, right=True),
+    Column("duration_ms", rank=2, right=True),
+    Column("state"),
+]
+
+
+def ls(
+    recording: Annotated[Path, typer.Argument(help="Recording (.db) or interchange file (.jsonl).")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of objects.")] = False,
+) -> None:
+    """List the exchanges of a recording by the time of their requests.
+
+    Times are in milliseconds from the request's last byte: ttft to the first generated content,
+    duration to the end. Narrow terminals get fewer columns, pipes and --json all of them.
+    """
+    from harness.store.open import open_recording  # noqa: PLC0415
+
+    with open_recording(recording) as opened:
+        print_rows(COLUMNS, [row_of(listed) for listed in opened.listing()], as_json=as_json)
+
+
+def row_of(listed: "Listed") -> dict[str, Any]:
+    """The row of an exchange: what the columns show."""
+    return {
+        "id": listed.id,
+        "time": listed.started_at or None,
+        "upstream": listed.upstream or None,
+        "method": listed.method,
+        "path": listed.path,
+        "status": listed.status,
+        "model": listed.model,
+        "dialect": listed.dialect,
+        "events": listed.events,
+        "chunks": listed.chunks,
+        "tokens_in": listed.tokens_in,
+        "tokens_out": listed.tokens_out,
+        "ttft_ms": milliseconds(listed.ttft_ns),
+        "duration_ms": milliseconds(listed.end_ns),
+        "state": listed.state,
+    }

@@ -1,0 +1,86 @@
+"""What the commands print on stdout: tables for people, JSON for machines, of the same rows.
+
+Text in the rows is recorded traffic: it is made visible (`harness.core.visible`), and never read as
+markup. This module is light; what needs rich is in `harness.cli.terminal`, imported when it prints.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.core.visible import visible
+
+BLOCKS = " ▁▂▃▄▅▆▇█"
+NS_PER_MS = 1_000_000
+
+type Row = Mapping[str, Any]
+
+
+def cell(value: Any) -> str:
+    """A value as people read it; figures with three digits that matter.
+
+    >>> cell(None), cell(1234.5), cell(0.0456), cell({"a": 1, "b": 2})
+    ('', '1234', '0.046', 'a 1, b 2')
+    """
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3}f}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{cell(name)} {cell(item)}" for name, item in value.items())
+    return visible(str(value))
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its name is the key in a row, and in the JSON.
+
+    Where the terminal is narrow, columns leave in the order of `rank`, highest first; those of rank 0
+    stay. `folds`: long values continue on the next line. `show` makes the text of a cell.
+    """
+
+    name: str
+    rank: int = 0
+    right: bool = False
+    folds: bool = False
+    show: Callable[[Any], str] = cell
+
+    @property
+    def title(self) -> str:
+        """The name as people read it."""
+        return self.name.replace("_", " ")
+
+
+def print_rows(columns: Sequence[Column], rows: Sequence[Row], *, as_json: bool) -> None:
+    """Print rows as a table, or as a JSON list of objects."""
+    if as_json:
+        print_json([{column.name: row[column.name] for column in columns} for row in rows])
+        return
+    from harness.cli.terminal import print_table  # noqa: PLC0415  rich takes its time
+
+    print_table(columns, rows)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON in ASCII, which no terminal acts on."""
+    print(json.dumps(value, indent=1))
+
+
+def milliseconds(ns: int | None) -> float | None:
+    """Nanoseconds as milliseconds, to the microsecond.
+
+    >>> milliseconds(1_234_567)
+    1.235
+    """
+    return None if ns is None else round(ns / NS_PER_MS, 3)
+
+
+def sparkline(counts: Sequence[int]) -> str:
+    """A block a count, the largest as high as a line; anything above zero is seen.
+
+    >>> sparkline([0, 1, 8])
+    ' ▁█'
+    """
+    top = max(counts, default=0)
+    return "".join(BLOCKS[-(-count * (len(BLOCKS) - 1) // top) if top else 0] for count in counts)

@@ -1,0 +1,31 @@
+"""Text of others made safe to print: nothing in it can move a cursor, hide or turn round what follows.
+
+The law of this file: one character in, something visible out; what is visible already stays as it
+is. Recorded text is whatever a provider or a prompt contains (terminal escapes, broken UTF-8).
+"""
+
+import re
+
+UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e0fff]"
+)
+"""C0, DEL, C1; separators; what has no width or changes direction (Unicode categories Cc, Cf, Zl, Zp);
+surrogates. The joiners U+200C and U+200D stay: Persian, Hindi and emoji are written with them."""
+
+PICTURES = {chr(code): chr(0x2400 + code) for code in range(32)} | {"\n": "⏎", "\t": "⇥", "\x7f": "␡"}
+"""Control character -> its picture (Unicode block Control Pictures)."""
+
+
+def visible(text: str, keep: str = "") -> str:
+    """The text on one line, safe to print; the characters in `keep` stay as they are.
+
+    >>> visible("a" + chr(27) + "[31m" + chr(10))
+    'a␛[31m⏎'
+    """
+    return UNSAFE.sub(lambda found: found[0] if found[0] in keep else picture(found[0]), text)
+
+
+def picture(character: str) -> str:
+    """What is printed in place of an unsafe character."""
+    return PICTURES.get(character) or f"<U+{ord(character):04X}>"
