@@ -62,12 +62,13 @@ def pieces(encoding: str | None, chunks: Iterable[Chunk], limit: int = MAX_DECOD
     decoders = [(name, _decoder(name)) for name in reversed(names) if name != "identity"]
     room = limit
     for offset_ns, data in chunks:
+        decoded = data
         for name, decoder in decoders:
-            data = _fed(name, decoder, data, room)  # noqa: PLW2901 - each coding undoes the one before
+            decoded = _fed(name, decoder, decoded, room)
         if decoders:
-            room -= len(data)
-        if data:
-            yield offset_ns, data
+            room -= len(decoded)
+        if decoded:
+            yield offset_ns, decoded
 
 
 def _decoder(name: str) -> Decoder:

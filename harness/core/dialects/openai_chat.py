@@ -32,14 +32,7 @@ DONE = Ending(data=b"[DONE]")
 
 def read_chat(answer: Answer, value: JsonObject) -> str:
     """A chunk (deltas) or a whole chat completion (messages)."""
-    choices = value.get("choices")
-    if not isinstance(choices, list):
-        return ""
-    added = ""
-    for choice in choices:
-        if isinstance(choice, dict):
-            added += _read_choice(answer, choice)
-    return added
+    return "".join([_read_choice(answer, choice) for choice in objects_in(value, "choices")])
 
 
 def _read_choice(answer: Answer, choice: JsonObject) -> str:

@@ -36,7 +36,7 @@ class Places:
     usage_keys: tuple[tuple[str, Path], ...] = ()
     finish: tuple[Path, ...] = ()
     unfinished: frozenset[str] = frozenset()
-    _first_keys: frozenset[str] = field(init=False)
+    _first_keys: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         counts = [place + key for place in self.usage for _, key in self.usage_keys]
@@ -97,6 +97,6 @@ class Dialect:
         return any(route.fits(method, path) for route in self.routes)
 
 
-def reads_nothing(answer: Answer, value: JsonObject) -> str:  # noqa: ARG001 - the form of a Reader
+def reads_nothing(_answer: Answer, _value: JsonObject) -> str:
     """The reader of what has no generated text."""
     return ""
