@@ -1,0 +1,137 @@
+"""Running the program behind `--` on the servers of harness.
+
+The law of this file: the program gets the base URLs of the upstreams that exist and of no other, so
+that no key travels to another provider. It shares our terminal; what its exit code is, ours becomes.
+"""
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+from asyncio.subprocess import Process
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+
+from harness.core.errors import BadInput
+
+BASE_URLS: dict[str, Mapping[str, str]] = {
+    "openai": {"OPENAI_BASE_URL": "/v1"},
+    "anthropic": {"ANTHROPIC_BASE_URL": ""},
+    "ollama": {"OLLAMA_HOST": ""},
+    "default": {"OPENAI_BASE_URL": "/v1", "ANTHROPIC_BASE_URL": ""},
+}
+"""Upstream -> the variables that its SDKs read, and what follows the server's URL in them.
+
+`default` is an upstream that nobody named, such as a local server, which may speak both protocols.
+Any other NAME becomes `NAME_BASE_URL`.
+"""
+
+KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY")
+PLACEHOLDER = "placeholder-for-replay"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+FORWARDED = (signal.SIGINT, signal.SIGTERM)
+GRACE_S = 5.0
+"""From SIGTERM to SIGKILL for a program that must end."""
+
+
+def environment(urls: Mapping[str, str], *, placeholder_keys: bool) -> dict[str, str]:
+    """Our environment with the base URLs of these upstreams (name -> URL, without a slash at its end).
+
+    Loopback is never reached through a proxy. With `placeholder_keys`, API keys that are missing get
+    a value, since the SDKs want one even where nobody reads it.
+    """
+    variables = dict(os.environ)
+    for name in sorted(urls, key=lambda name: name != "default"):  # a named upstream knows better
+        for variable, path in BASE_URLS.get(name.lower(), {base_url_of(name): ""}).items():
+            variables[variable] = urls[name].rstrip("/") + path
+    for variable in ("NO_PROXY", "no_proxy"):
+        variables[variable] = with_loopback(variables.get(variable, ""))
+    if placeholder_keys:
+        variables = {**dict.fromkeys(KEYS, PLACEHOLDER), **variables}
+    return variables
+
+
+def base_url_of(name: str) -> str:
+    """The variable of an upstream that we know nothing about.
+
+    >>> base_url_of("my-gateway")
+    'MY_GATEWAY_BASE_URL'
+    """
+    return name.upper().replace("-", "_") + "_BASE_URL"
+
+
+def with_loopback(hosts: str) -> str:
+    """A list of hosts that need no proxy, with loopback at its end.
+
+    >>> with_loopback("intra.example,localhost")
+    'intra.example,localhost,127.0.0.1,::1'
+    """
+    listed = [host for raw in hosts.split(",") if (host := raw.strip())]
+    return ",".join([*listed, *(host for host in LOOPBACK if host not in listed)])
+
+
+def check(program: list[str]) -> None:
+    """BadInput if there is no such program, before anything is started for it."""
+    if shutil.which(program[0]) is None:
+        raise BadInput(f"cannot run {program[0]!r}: no such program; what stands behind '--' is the command")
+
+
+async def run(program: list[str], env: Mapping[str, str]) -> int:
+    """Run a program to its end; its exit code, as a shell gives it (128 + signal).
+
+    SIGINT and SIGTERM are passed on to it meanwhile. If this task is cancelled, the program is ended.
+    """
+    check(program)
+    try:
+        process = await asyncio.create_subprocess_exec(*program, env=dict(env))
+    except OSError as error:
+        raise BadInput(f"cannot run {program[0]!r}: {error.strerror}") from None
+    with forwarding(process):
+        try:
+            code = await process.wait()
+        except asyncio.CancelledError:
+            await end(process)
+            raise
+    return code if code >= 0 else 128 - code
+
+
+@contextmanager
+def forwarding(process: Process) -> Iterator[None]:
+    """Pass signals on to a process, but for a Ctrl-C that the terminal gives to both of us."""
+    loop = asyncio.get_running_loop()
+    for number in FORWARDED:
+        loop.add_signal_handler(number, forward, process, number)
+    try:
+        yield
+    finally:
+        for number in FORWARDED:
+            loop.remove_signal_handler(number)
+
+
+def forward(process: Process, number: signal.Signals) -> None:
+    """Pass one signal on."""
+    if number is signal.SIGINT and in_foreground():
+        return
+    with suppress(ProcessLookupError):
+        process.send_signal(number)
+
+
+def in_foreground() -> bool:
+    """Whether the terminal's Ctrl-C reaches our whole process group."""
+    try:
+        return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except (OSError, ValueError):  # no terminal, or no stdin at all
+        return False
+
+
+async def end(process: Process) -> None:
+    """End a process, by force if it does not end."""
+    with suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), GRACE_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()

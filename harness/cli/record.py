@@ -1,0 +1,112 @@
+"""`harness record`: record the traffic between programs and LLM APIs."""
+
+import sys
+from collections.abc import Awaitable, Mapping
+from datetime import datetime
+from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.core.errors import MissingExtra, NotRecorded
+
+if TYPE_CHECKING:
+    from harness.record.supervisor import Outcome, Program
+
+PORT = 8080
+FOLDER = Path("recordings")
+
+
+class Mode(StrEnum):
+    """How clients reach the recorder."""
+
+    REVERSE = "reverse"
+
+
+def record(
+    ctx: typer.Context,
+    upstream: Annotated[
+        list[str],
+        typer.Option(
+            metavar="[NAME=]URL",
+            help="API to record, once for each; a path in the URL is put before every request's.",
+        ),
+    ],
+    db: Annotated[
+        Path | None,
+        typer.Option(help="Recording to append to. [default: recordings/DATE-TIME.db]", show_default=False),
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            show_default=False,
+            help="Port of the first, the others follow; 0: free ones. [default: 8080, or 0 with -- CMD]",
+        ),
+    ] = None,
+    _mode: Annotated[
+        Mode, typer.Option("--mode", help="reverse: clients use our address as their base URL.")
+    ] = Mode.REVERSE,
+    redact: Annotated[
+        bool, typer.Option("--redact/--no-redact", help="Mask API keys and other secrets before storing.")
+    ] = True,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No line for each exchange.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The line for each exchange as JSON.")] = False,
+) -> int:
+    """Record traffic with LLM APIs: every chunk as it came, with its time.
+
+    Each upstream gets a port; programs use it as their base URL. With `-- CMD` the command runs with
+    the base URLs of the SDKs set to the recorder, which ends with it: OPENAI_BASE_URL,
+    ANTHROPIC_BASE_URL and OLLAMA_HOST for upstreams of these names, NAME_BASE_URL for others. Without,
+    Ctrl-C ends it. A line for each exchange goes to stderr. Exit code: the command's own, or 4 where
+    something could not be recorded.
+    """
+    if find_spec("mitmproxy") is None:
+        raise MissingExtra("harness record", "record")
+    from harness.record.supervisor import Settings  # noqa: PLC0415
+    from harness.record.supervisor import record as run  # noqa: PLC0415
+    from harness.record.upstream import parse_all  # noqa: PLC0415
+
+    program: list[str] | None = ctx.obj
+    settings = Settings(
+        upstreams=parse_all(upstream),
+        db=db or default_db(),
+        host=host,
+        port=port if port is not None else PORT if program is None else 0,
+        redact=redact,
+        lines="none" if quiet else "json" if as_json else "text",
+    )
+    return report(run(settings, program_on(program)), settings.db)
+
+
+def default_db() -> Path:
+    """`recordings/DATE-TIME.db` under the working directory, in local time."""
+    return FOLDER / f"{datetime.now().astimezone():%Y-%m-%d-%H%M%S}.db"
+
+
+def program_on(program: list[str] | None) -> "Program | None":
+    """What runs the program behind `--` once the listeners' URLs are known."""
+    if program is None:
+        return None
+    from harness.cli.program import check, environment, run  # noqa: PLC0415
+
+    check(program)
+
+    def on(urls: Mapping[str, str]) -> Awaitable[int]:
+        return run(program, environment(urls, placeholder_keys=False))
+
+    return on
+
+
+def report(outcome: "Outcome", db: Path) -> int:
+    """The closing line on stderr, and the exit code; NotRecorded where something may be missing."""
+    from harness.record.console import summary  # noqa: PLC0415
+
+    print(f"harness record: {summary(outcome.states, str(db))}", file=sys.stderr)
+    if outcome.failures:
+        raise NotRecorded("; ".join(outcome.failures))
+    return outcome.program_code

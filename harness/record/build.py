@@ -1,0 +1,60 @@
+"""Exchanges from the proxy's messages.
+
+The law of this file: pure. Stamps of the monotonic clock become offsets from t0; nothing is judged
+here but what the bytes of the message say.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.core.exchange import Exchange, Headers, Request, Response
+from harness.record.anchor import Anchor
+from harness.record.message import Message
+from harness.record.upstream import Upstream
+
+
+def exchange_of(message: Message, upstreams: Mapping[str, Upstream], anchor: Anchor) -> Exchange:
+    """The exchange of a message; its state is not known yet (`harness.record.ends`)."""
+    head = message.head
+    t0: int = head["t0"]
+    return Exchange(
+        request=_request(head["request"], message.body, upstreams[head["request"]["upstream"]]),
+        response=_response(head, message) if head["response"] else None,
+        started_at=anchor.date(t0),
+        upstream=head["request"]["upstream"],
+        connect_ns=max(0, head["connected"] - t0),
+        error_bound_ns=head["error_bound"],
+        error=head["message"] or None,
+        end_ns=head["end"] - t0,
+    )
+
+
+def _request(request: Mapping[str, Any], body: bytes, upstream: Upstream) -> Request:
+    asked: str = request["path"]
+    rooted = asked if asked.startswith("/") else f"/{asked}"  # `OPTIONS *`
+    return Request(
+        method=request["method"],
+        url=f"{upstream.scheme}://{upstream.authority}{upstream.path(rooted)}",
+        headers=_headers(request["headers"]),
+        body=body,
+        http_version=request["http_version"],
+        path=asked,
+    )
+
+
+def _response(head: Mapping[str, Any], message: Message) -> Response:
+    t0 = head["t0"]
+    response = head["response"]
+    chunks = zip(message.stamps, message.chunks, strict=True)
+    return Response(
+        status=response["status"],
+        headers=_headers(response["headers"]),
+        headers_ns=head["headers"] - t0,
+        chunks=tuple((stamp - t0, data) for stamp, data in chunks if data),
+        end_ns=head["end"] - t0,
+        http_version=response["http_version"],
+    )
+
+
+def _headers(pairs: list[list[str]]) -> Headers:
+    return tuple((name, value) for name, value in pairs)

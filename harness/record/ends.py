@@ -1,0 +1,79 @@
+"""How an exchange ended: from what mitmproxy says to the states of `harness.core.exchange.State`.
+
+The law of this file: pure. The messages are those of mitmproxy 12.2: `proxy/layers/http/_http1.py`
+(`read_body`, `read_headers`, `wait`), `_http2.py` (`handle_h2_event`), `proxy/layers/http/__init__.py`.
+"""
+
+import re
+from enum import StrEnum
+
+from harness.core.derive import Derived
+from harness.core.exchange import Response, State, header
+
+
+class How(StrEnum):
+    """The way in which the proxy let go of an exchange."""
+
+    RESPONSE = "response"
+    """The body ended as its framing says; one without a length ended with its connection."""
+    ERROR = "error"
+    """mitmproxy gave up, and said why."""
+    GONE = "gone"
+    """The client's connection is closed, and mitmproxy never said how the exchange ended."""
+    STOP = "stop"
+    """The recorder stopped."""
+
+
+CLIENT_LEFT = "Client disconnected."
+
+ERRORS = (
+    (re.compile(re.escape(CLIENT_LEFT)), State.CLIENT_ABORT),
+    (re.compile("HTTP/1 protocol error: peer closed connection"), State.UPSTREAM_CUT),
+    (re.compile("server closed connection|peer closed connection"), State.UPSTREAM_CUT),
+    (re.compile("unexpected server response: b['\"](?:HTTP/|HT{0,2}P?['\"]$)"), State.UPSTREAM_CUT),
+    (re.compile("stream reset by|HTTP/2 connection closed"), State.UPSTREAM_CUT),
+)
+"""Beginning of mitmproxy's message -> state; every other message says that a protocol was broken."""
+
+UNKNOWN = "bytes"
+"""The dialect of a stream whose terminator nobody knows (`harness.core.dialects`)."""
+
+BODILESS = (204, 304)
+"""Statuses whose responses end with their head (RFC 9112, 6.3)."""
+
+
+def state_of(how: How, message: str, derived: Derived, *, connected: bool, framed: bool) -> State:
+    """The state of an exchange.
+
+    `connected`: the request had a connection to its upstream. `framed`: the response said where it
+    ends (`is_framed`). Some SDKs close right after the stream's own terminator: that is complete,
+    where the terminator was seen and is not merely unknown.
+    """
+    state = _raw_state(how, message, connected=connected)
+    if state is State.CLIENT_ABORT and derived.terminated and derived.stream and derived.dialect != UNKNOWN:
+        return State.COMPLETE
+    if state is State.COMPLETE and not framed and not derived.terminated:
+        return State.UNTERMINATED
+    return state
+
+
+def _raw_state(how: How, message: str, *, connected: bool) -> State:
+    if how is How.STOP:
+        return State.INTERRUPTED
+    if how is How.RESPONSE:
+        return State.COMPLETE
+    if how is How.GONE or message.startswith(CLIENT_LEFT):
+        return State.CLIENT_ABORT
+    if not connected:
+        return State.CONNECT_FAILED
+    return next((state for form, state in ERRORS if form.match(message)), State.UPSTREAM_ERROR)
+
+
+def is_framed(method: str, response: Response) -> bool:
+    """Whether the end of the body can be told from the end of its connection (RFC 9112, 6.3)."""
+    if method.upper() == "HEAD" or response.status in BODILESS or response.http_version.startswith("HTTP/2"):
+        return True
+    coding = header(response.headers, "transfer-encoding")
+    if coding is not None:
+        return coding.lower().split(",")[-1].strip() == "chunked"
+    return header(response.headers, "content-length") is not None

@@ -1,0 +1,222 @@
+# mypy: allow-untyped-calls
+"""The proxy process: mitmproxy in reverse mode, one listener for each upstream, with the tee on it.
+
+`python -m harness.record.proxy FD` reads one JSON line from stdin (`Settings`), says `{"ready": true}`
+or `{"failed": TEXT}` on stdout, and hands exchanges over through the socket FD. The end of stdin means
+stop, so the proxy ends with its supervisor, whatever happens to that one. Exit code 0, or 4 where
+something could not be handed over.
+
+mitmproxy runs with only the addons that a reverse proxy needs, which costs half of the time per
+request of the full set, reads no configuration of the user's, and runs nobody's scripts. The loop is
+asyncio's own: under uvloop mitmproxy never listens.
+"""
+
+import asyncio
+import gc
+import logging
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Self
+
+from mitmproxy.addons import core, disable_h2c, next_layer, proxyserver, tlsconfig
+from mitmproxy.master import Master
+from mitmproxy.options import Options
+
+from harness.record.handover import LIMIT, Handover
+from harness.record.lag import LagSelector
+from harness.record.message import Kind, plain
+from harness.record.process import begin, describe, say
+from harness.record.tee import Tee
+from harness.record.upstream import Upstream
+
+LAST_WORDS_S = 0.1
+"""How long a stop waits for ends that are already on their way, such as those of a client that ended."""
+
+IDLE_S = 24 * 3600
+"""A stream may be silent for long; mitmproxy's own limit is ten minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the supervisor tells the proxy. `upstreams` are by listening port."""
+
+    host: str
+    upstreams: Mapping[int, Upstream]
+    limit: int = LIMIT
+
+    @classmethod
+    def of(cls, data: dict[str, Any]) -> Self:
+        """The settings as they come out of JSON, whose names are all text."""
+        upstreams = {int(port): Upstream(**upstream) for port, upstream in data["upstreams"].items()}
+        return cls(data["host"], upstreams, data["limit"])
+
+    def modes(self) -> list[str]:
+        """The listeners as mitmproxy's mode specifications.
+
+        Always `http`: the scheme is set with each request, since an `https` mode would also listen
+        to QUIC.
+        """
+        return [
+            f"reverse:http://{_bracketed(upstream.host)}:{upstream.port}@{self.host}:{port}"
+            for port, upstream in self.upstreams.items()
+        ]
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+class Proxy:
+    """The process's life on its loop."""
+
+    def __init__(self, settings: Settings, selector: LagSelector) -> None:
+        self.settings = settings
+        self.selector = selector
+        self.stopping = asyncio.Event()
+        self.failure: str | None = None
+
+    async def run(self, end: socket.socket) -> int:
+        """From listening to the last hand-over; the exit code."""
+        handover = await Handover.over(end, self.fail, self.settings.limit)
+        tee = Tee(self.settings.upstreams, handover.send, self.selector.bound_since)
+        with tempfile.TemporaryDirectory(prefix="harness-record-") as folder:
+            ready = Ready()
+            server = proxyserver.Proxyserver()
+            master = build_master(self.settings, folder, [tee, ready, server])
+            with troubles_to(handover):
+                await self.serve(master, server, ready.event)
+                await self.last_words(tee, server)
+            tee.interrupt()
+            await hang_up()
+            await handover.close()
+        return self.code()
+
+    async def serve(self, master: Master, server: proxyserver.Proxyserver, ready: asyncio.Event) -> None:
+        """Until the supervisor's end of stdin closes, or something fails."""
+        serving = asyncio.create_task(master.run())
+        serving.add_done_callback(lambda _: self.fail("mitmproxy stopped"))
+        await either(ready, self.stopping)
+        if problem := problem_of(server):
+            self.fail(problem)
+        if self.failure is None:
+            say(ready=True)
+            gc.collect()
+            gc.freeze()  # what is loaded stays for good: no collection need walk through it on the loop
+            asyncio.get_running_loop().add_reader(sys.stdin, self.stopping.set)
+            await self.stopping.wait()
+            asyncio.get_running_loop().remove_reader(sys.stdin)
+
+    async def last_words(self, tee: Tee, server: proxyserver.Proxyserver) -> None:
+        """Take in no more, and wait a moment for ends that are already on their way."""
+        await server.servers.update([])
+        if tee.open:
+            await asyncio.sleep(LAST_WORDS_S)
+
+    def fail(self, reason: str) -> None:
+        """Stop, and say why; only the first reason counts."""
+        if not self.stopping.is_set():
+            self.failure = reason
+            self.stopping.set()
+
+    def code(self) -> int:
+        """The exit code, with the reason on stdout."""
+        if self.failure is None:
+            return 0
+        say(failed=self.failure)
+        return 4
+
+
+class Ready:
+    """An addon that knows when mitmproxy has opened its listeners, or failed to."""
+
+    def __init__(self) -> None:
+        self.event = asyncio.Event()
+
+    def running(self) -> None:
+        """mitmproxy's start is over."""
+        self.event.set()
+
+
+async def either(*events: asyncio.Event) -> None:
+    """Wait until one of the events is set."""
+    waits = [asyncio.create_task(event.wait()) for event in events]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+
+
+async def hang_up() -> None:
+    """End every task but this one, and with them all connections: nothing may pass unrecorded."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+
+
+def problem_of(server: proxyserver.Proxyserver) -> str | None:
+    """Why a listener could not be opened; None: all are open."""
+    errors = (instance.last_exception for instance in server.servers)
+    return next((str(error).partition("\n")[0] for error in errors if error), None)
+
+
+def build_master(settings: Settings, folder: str, addons: list[object]) -> Master:
+    """mitmproxy, set up but not running; needs a running loop. `folder` keeps it away from the user's."""
+    master = Master(Options(confdir=folder, listen_host=settings.host, mode=settings.modes()))
+    master.addons.add(
+        *addons,
+        core.Core(),
+        next_layer.NextLayer(),
+        disable_h2c.DisableH2C(),
+        tlsconfig.TlsConfig(),
+    )
+    master.options.update(
+        connection_strategy="lazy",  # a dead upstream is then an answer and not a reset without a word
+        keep_host_header=True,  # the tee records the client's and sets the upstream's
+        tcp_timeout=IDLE_S,
+        ssl_verify_upstream_trusted_ca=os.environ.get("SSL_CERT_FILE") or None,
+        ssl_verify_upstream_trusted_confdir=os.environ.get("SSL_CERT_DIR") or None,
+    )
+    return master
+
+
+class Trouble(logging.Handler):
+    """Tells the writer of everything that mitmproxy logs as an error: an exchange may be missing."""
+
+    def __init__(self, handover: Handover) -> None:
+        super().__init__(logging.ERROR)
+        self.handover = handover
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send the text, which the writer masks, with the kind and the place of the exception."""
+        text = f"mitmproxy: {record.getMessage()}"
+        if record.exc_info and record.exc_info[0]:
+            text = f"{text} ({describe(record.exc_info[0], record.exc_info[2])})"
+        self.handover.send(plain(Kind.TROUBLE, text))
+
+
+@contextmanager
+def troubles_to(handover: Handover) -> Iterator[None]:
+    """Report errors while this lasts; afterwards connections are cut down on purpose."""
+    handler = Trouble(handover)
+    logging.getLogger().addHandler(handler)
+    yield
+    logging.getLogger().removeHandler(handler)
+
+
+def main() -> int:
+    """Run the process."""
+    if (data := begin("proxy")) is None:
+        return 0
+    selector = LagSelector()
+    end = socket.socket(fileno=int(sys.argv[1]))
+    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
+        return runner.run(Proxy(Settings.of(data), selector).run(end))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,188 @@
+"""The supervisor: starts the proxy and the writer, waits, stops them in order, and sums up.
+
+The law of this file: the proxy ends when its stdin does, the writer when the proxy's socket does. So
+both end by themselves if this process is killed, with everything stored that was finished, and a stop
+is nothing but closing the proxy's stdin. If one of them ends before that, recording is over, and said
+to be.
+"""
+
+import asyncio
+import os
+import platform
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from harness.record.anchor import Anchor
+from harness.record.child import Child
+from harness.record.handover import LIMIT
+from harness.record.ports import free_ports
+from harness.record.upstream import Upstream
+from harness.store.writer import check_appendable
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+type Program = Callable[[Mapping[str, str]], Awaitable[int]]
+"""Runs the program behind `--`, given name -> URL of the listeners; its exit code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is recorded, where to, and how. `port` 0: any free ones; else consecutive ones from there."""
+
+    upstreams: tuple[Upstream, ...]
+    db: Path
+    host: str
+    port: int
+    redact: bool = True
+    lines: str = "text"
+    limit: int = LIMIT
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run went: exchanges by state, and why some may be missing (none: all is there)."""
+
+    states: Mapping[str, int]
+    failures: tuple[str, ...]
+    program_code: int
+
+
+def record(settings: Settings, program: Program | None) -> Outcome:
+    """Record until a signal comes, or until `program` has ended. BadInput: nothing was written."""
+    check_appendable(settings.db)
+    ports = free_ports(settings.host, settings.port, len(settings.upstreams))
+    return asyncio.run(Supervisor(settings, ports).run(program))
+
+
+class Supervisor:
+    """One run. `urls` are the listeners' by the names of the upstreams."""
+
+    def __init__(self, settings: Settings, ports: list[int]) -> None:
+        self.settings = settings
+        self.listeners = dict(zip(ports, settings.upstreams, strict=True))
+        self.urls = {upstream.name: url_of(settings.host, port) for port, upstream in self.listeners.items()}
+        self.stopped = asyncio.Event()
+
+    async def run(self, program: Program | None) -> Outcome:
+        """The life of a run."""
+        self.on_signal(self.stopped.set)
+        proxy, writer = await start()
+        code = 0
+        try:
+            await self.get_ready(proxy, writer)
+            self.announce()
+            code = await self.until_over(program, proxy, writer)
+        finally:
+            await self.stop(proxy, writer)
+        return Outcome(writer.report.get("states", {}), tuple(failures(proxy, writer)), code)
+
+    async def get_ready(self, proxy: Child, writer: Child) -> None:
+        """Open the listeners, then the recording, so that nothing is written if a port is in use."""
+        settings = self.settings
+        listeners = {port: asdict(upstream) for port, upstream in self.listeners.items()}
+        await proxy.ready(host=settings.host, upstreams=listeners, limit=settings.limit)
+        await writer.ready(
+            db=str(settings.db),
+            upstreams=[asdict(upstream) for upstream in settings.upstreams],
+            anchor=asdict(Anchor.now()),
+            versions=versions(),
+            host=machine(),
+            redact=settings.redact,
+            lines=settings.lines,
+        )
+
+    def announce(self) -> None:
+        """One line a listener, on stdout."""
+        for upstream in self.settings.upstreams:
+            url = self.urls[upstream.name]
+            print(f"harness record: {upstream.name} ({upstream.url}) listening on {url}", flush=True)
+
+    async def until_over(self, program: Program | None, proxy: Child, writer: Child) -> int:
+        """Until a signal, the program's end, or that of one of the children; the program's exit code."""
+        wanted: asyncio.Future[int] = asyncio.ensure_future(
+            program(self.urls) if program else self.until_stopped()
+        )
+        ends: set[asyncio.Future[Any]] = {wanted, proxy.ended, writer.ended}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if not wanted.done():  # nothing is recorded any more: what runs now would run for nothing
+            tell(f"the {proxy.name if proxy.ended.done() else writer.name} ended: stopping")
+            wanted.cancel()
+            await asyncio.wait({wanted})
+        return 0 if wanted.cancelled() else wanted.result()
+
+    async def until_stopped(self) -> int:
+        """Until a signal."""
+        await self.stopped.wait()
+        return 0
+
+    async def stop(self, proxy: Child, writer: Child) -> None:
+        """Stop the proxy, and with it the writer once it has stored all; by force only on a second signal."""
+        self.stopped.clear()
+        self.on_signal(self.insist)
+        proxy.close()
+        both = asyncio.gather(proxy.ended, writer.ended)
+        force = asyncio.ensure_future(self.stopped.wait())
+        ends: set[asyncio.Future[Any]] = {both, force}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if not both.done():
+            proxy.kill()
+            writer.kill()
+        force.cancel()
+        await both
+
+    def insist(self) -> None:
+        """A signal while we stop: the next one is for real."""
+        tell("storing what was finished; once more to give that up")
+        self.on_signal(self.stopped.set)
+
+    def on_signal(self, action: Callable[[], object]) -> None:
+        """What any of the signals does from now on."""
+        for number in SIGNALS:
+            asyncio.get_running_loop().add_signal_handler(number, action)
+
+
+async def start() -> tuple[Child, Child]:
+    """The proxy and the writer, with a socket between them."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        return await Child.start("proxy", ours.fileno()), await Child.start("writer", theirs.fileno())
+
+
+def failures(proxy: Child, writer: Child) -> list[str]:
+    """Why something may be missing in the recording."""
+    found = [child.failure for child in (proxy, writer) if child.failure]
+    if troubles := writer.report.get("troubles"):
+        found.append(f"{troubles} line{'' if troubles == 1 else 's'} above say what may be missing")
+    return found
+
+
+def url_of(host: str, port: int) -> str:
+    """The URL of a listener; one that listens everywhere is also here.
+
+    >>> url_of("0.0.0.0", 8080), url_of("::1", 8080)
+    ('http://127.0.0.1:8080', 'http://[::1]:8080')
+    """
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104 - not bound
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def versions() -> dict[str, str]:
+    """What recorded: programs and their versions."""
+    programs = {name: version(name) for name in ("traffic-harness", "mitmproxy")}
+    return {**programs, "python": platform.python_version()}
+
+
+def machine() -> str:
+    """The machine, without its name, which is nobody's business in a recording that is passed on."""
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs"
+
+
+def tell(text: str) -> None:
+    """A line for people."""
+    print(f"harness record: {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,126 @@
+"""Upstreams: the named APIs behind the recorder, as the user gives them.
+
+The law of this file: pure; `[NAME=]URL` in, an `Upstream` out, one line of `BadInput` for anything
+else. An upstream's URL holds no secret: it is stored with the capture and printed.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from urllib.parse import urlsplit
+
+from harness.core.errors import BadInput
+from harness.core.url import origin
+
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
+DEFAULT = "default"
+PORTS = {"http": 80, "https": 443}
+
+KNOWN_HOSTS = {
+    "api.openai.com": "openai",
+    "*.openai.azure.com": "azure",
+    "api.anthropic.com": "anthropic",
+    "openrouter.ai": "openrouter",
+    "generativelanguage.googleapis.com": "gemini",
+    "api.groq.com": "groq",
+    "api.x.ai": "xai",
+    "api.mistral.ai": "mistral",
+    "api.deepseek.com": "deepseek",
+    "api.together.xyz": "together",
+    "api.fireworks.ai": "fireworks",
+    "api.perplexity.ai": "perplexity",
+    "api.cohere.com": "cohere",
+    "ollama.com": "ollama",
+}
+"""Host (a pattern of `fnmatch`) -> the name of an upstream that was given none."""
+
+VERSION = re.compile(r"/v\d+\w*$")
+"""The end of a prefix that clients send themselves, as in `https://api.openai.com/v1`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """A named API. `host` is without brackets; `prefix` is empty, or a path without a slash at its end."""
+
+    name: str
+    scheme: str
+    host: str
+    port: int
+    prefix: str = ""
+
+    @property
+    def authority(self) -> str:
+        """Host and port as a Host header has them: the scheme's own port is left out."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """The upstream's own URL, without a slash at the end."""
+        return f"{self.scheme}://{self.authority}{self.prefix}"
+
+    def path(self, asked: str) -> str:
+        """The path for the upstream, of the path that the client asked for.
+
+        A version at the end of the prefix is not repeated, since clients send it or not, as they
+        were set up.
+
+        >>> parse("https://openrouter.ai/api").path("/v1/models")
+        '/api/v1/models'
+        >>> parse("https://api.openai.com/v1").path("/v1/models")
+        '/v1/models'
+        """
+        version = VERSION.search(self.prefix)
+        if version and asked.startswith(version[0] + "/"):
+            return self.prefix[: version.start()] + asked
+        return self.prefix + asked
+
+
+def parse(text: str) -> Upstream:
+    """An upstream from `URL` or `NAME=URL`; without a name, its host's provider or `default`."""
+    name, equals, url = text.partition("=")
+    if not equals or "/" in name or ":" in name:
+        name, url = "", text
+    elif not NAME.fullmatch(name):
+        raise BadInput(f"--upstream {text!r}: the name before '=' must be letters, digits, '-' and '_'")
+    try:
+        scheme, host, port = origin(url)
+    except ValueError as error:
+        raise BadInput(f"--upstream {url!r} {error}: give it as https://HOST[:PORT][/PREFIX]") from None
+    parts = urlsplit(url)
+    refuse(url, {"a query": parts.query, "a fragment": parts.fragment, "credentials": parts.username})
+    prefix = parts.path.rstrip("/")
+    return Upstream(name or name_of(host), scheme, host, port or PORTS[scheme], prefix)
+
+
+def refuse(url: str, parts: dict[str, str | None]) -> None:
+    """BadInput, which does not repeat the part, if one of these is there."""
+    for what, part in parts.items():
+        if part is not None and part != "":
+            raise BadInput(f"--upstream {url.partition('://')[0]}://...: the URL has {what}: leave it away")
+
+
+def name_of(host: str) -> str:
+    """The name of an upstream that was given none.
+
+    >>> name_of("api.anthropic.com"), name_of("127.0.0.1")
+    ('anthropic', 'default')
+    """
+    return next((name for pattern, name in KNOWN_HOSTS.items() if fnmatch(host, pattern)), DEFAULT)
+
+
+def parse_all(texts: Iterable[str]) -> tuple[Upstream, ...]:
+    """All upstreams of a command line; BadInput if two share a name, in any case, or there is none."""
+    upstreams = tuple(map(parse, texts))
+    if not upstreams:
+        raise BadInput("name an upstream: --upstream https://api.openai.com")
+    seen: dict[str, Upstream] = {}
+    for upstream in upstreams:
+        other = seen.setdefault(upstream.name.lower(), upstream)
+        if other is not upstream:
+            raise BadInput(
+                f"two upstreams are called {upstream.name!r} ({other.url} and {upstream.url}): "
+                "name them, --upstream NAME=URL"
+            )
+    return upstreams

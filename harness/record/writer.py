@@ -1,0 +1,180 @@
+"""The writer process: takes finished exchanges, masks their secrets, derives, stores, and says so.
+
+`python -m harness.record.writer FD` reads one JSON line from stdin (`Settings`), says `{"ready": true}`
+or `{"failed": TEXT, "code": CODE}` on stdout, and at the end what it stored. It ends with the socket FD
+and not with its supervisor: what the proxy handed over is stored, whatever happens to that one.
+
+Nothing is printed or stored before it is masked. The process steps back behind the proxy, whose stamps
+must not wait for it.
+"""
+
+import os
+import sqlite3
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO, Self
+
+from harness.core.derive import Derived, derive
+from harness.core.errors import HarnessError
+from harness.core.exchange import Exchange, State
+from harness.core.redaction import Redactor, Rules
+from harness.core.visible import visible
+from harness.record import console
+from harness.record.anchor import Anchor
+from harness.record.build import exchange_of
+from harness.record.ends import How, is_framed, state_of
+from harness.record.message import CutShort, Kind, Message, read
+from harness.record.process import begin, say
+from harness.record.upstream import Upstream
+from harness.store.capture import Capture
+from harness.store.writer import RecordingWriter
+
+BUFFER = 1024 * 1024
+STEP_BACK = 10
+"""Of the 19 steps of `nice`: a tenth of a contended CPU, enough to keep up in the long run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the supervisor tells the writer; `lines` is the form of the console's: `text`, `json`, `none`."""
+
+    db: Path
+    upstreams: tuple[Upstream, ...]
+    anchor: Anchor
+    versions: Mapping[str, str]
+    host: str
+    redact: bool
+    lines: str
+
+    @classmethod
+    def of(cls, data: dict[str, Any]) -> Self:
+        """The settings as they come out of JSON."""
+        upstreams = tuple(Upstream(**upstream) for upstream in data["upstreams"])
+        changed = {"db": Path(data["db"]), "upstreams": upstreams, "anchor": Anchor(**data["anchor"])}
+        return cls(**{**data, **changed})
+
+    def capture(self) -> Capture:
+        """The capture of this run."""
+        return Capture(
+            started_at=self.anchor.date(self.anchor.monotonic_ns),
+            upstreams={upstream.name: upstream.url for upstream in self.upstreams},
+            versions=self.versions,
+            clock={
+                "wall_ns": self.anchor.wall_ns,
+                "monotonic_ns": self.anchor.monotonic_ns,
+                "error_ns": self.anchor.error_ns,
+            },
+            host=self.host,
+            redaction=Rules.default() if self.redact else None,
+        )
+
+
+class Writer:
+    """Stores what the messages say. `states` counts exchanges; `troubles` what may be missing."""
+
+    def __init__(self, settings: Settings, recording: RecordingWriter) -> None:
+        self.settings = settings
+        self.recording = recording
+        self.upstreams = {upstream.name: upstream for upstream in settings.upstreams}
+        self.redactor = Redactor(Rules.default() if settings.redact else Rules())
+        self.states: Counter[str] = Counter()
+        self.troubles = 0
+
+    def take_all(self, source: BinaryIO) -> None:
+        """Take messages until the proxy has closed its end."""
+        try:
+            while message := read(source):
+                self.take(message)
+        except CutShort:
+            self.trouble("the proxy ended in the middle of an exchange, which is lost")
+
+    def take(self, message: Message) -> None:
+        """Store an exchange, or tell of what is none."""
+        match message.head["kind"]:
+            case Kind.EXCHANGE:
+                self.store(message)
+            case Kind.NOTE:
+                self.tell(f"note: {message.head['text']}")
+            case _:
+                self.trouble(message.head["text"])
+
+    def store(self, message: Message) -> None:
+        """Mask, derive, judge, store, and say so."""
+        raw = exchange_of(message, self.upstreams, self.settings.anchor)
+        masked, _ = self.redactor.exchange(raw)
+        derived = derive(masked)
+        connected = bool(message.head["connected"])
+        exchange = judged(masked, derived, How(message.head["how"]), connected=connected)
+        number = self.recording.add(exchange, derived)
+        self.states[exchange.state] += 1
+        match self.settings.lines:
+            case "text":
+                show(console.line(exchange, derived))
+            case "json":
+                show(console.as_json(number, exchange, derived))
+
+    def trouble(self, text: str) -> None:
+        """Something may be missing in the recording."""
+        self.troubles += 1
+        self.tell(f"NOT RECORDED: {text}")
+
+    def tell(self, text: str) -> None:
+        """A line that is no exchange, masked."""
+        show(f"harness record: {visible(self.redactor.text(text)[0])}")
+
+
+def judged(exchange: Exchange, derived: Derived, how: How, *, connected: bool) -> Exchange:
+    """The exchange with its state; the way to an end that is complete is no error."""
+    response = exchange.response
+    framed = response is not None and is_framed(exchange.request.method, response)
+    state = state_of(how, exchange.error or "", derived, connected=connected, framed=framed)
+    return replace(exchange, state=state, error=None if state is State.COMPLETE else exchange.error)
+
+
+def show(line: str) -> None:
+    """Print for people, if there is anybody left."""
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
+
+
+def step_back() -> None:
+    """Let the proxy go first wherever both want a CPU."""
+    os.nice(STEP_BACK)
+    if hasattr(os, "SCHED_BATCH"):
+        with suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+
+
+def main() -> int:
+    """Run the process."""
+    data = begin("writer")
+    if data is None:
+        return 0
+    settings = Settings.of(data)
+    step_back()
+    try:
+        return record(settings, int(sys.argv[1]))
+    except HarnessError as error:
+        say(failed=str(error), code=error.exit_code)
+    except (OSError, sqlite3.Error) as error:
+        say(failed=f"{settings.db}: {error}", code=4)
+    return 4
+
+
+def record(settings: Settings, descriptor: int) -> int:
+    """Open the recording, store what comes, and report; the exit code."""
+    with os.fdopen(descriptor, "rb", BUFFER) as source, RecordingWriter(settings.db) as recording:
+        recording.start_capture(settings.capture())
+        say(ready=True)
+        writer = Writer(settings, recording)
+        writer.take_all(source)
+    say(states=dict(writer.states), troubles=writer.troubles)
+    return 4 if writer.troubles else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
