@@ -14,6 +14,13 @@ from harness.core.errors import HarnessError
 COMMANDS: dict[str, str] = {
     "record": "harness.cli.record:record",
     "replay": "harness.cli.replay:replay",
+    "verify": "harness.cli.verify:verify",
+    "ls": "harness.cli.ls:ls",
+    "show": "harness.cli.show:show",
+    "stats": "harness.cli.stats:stats",
+    "import": "harness.cli.import_:import_",
+    "export": "harness.cli.export:export",
+    "demo": "harness.cli.demo:demo",
 }
 """Command -> `module:function`. The order is that of the help; heavy imports happen in the functions."""
 
@@ -77,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HarnessError as error:
         return fail(str(error), error.exit_code)
     except TyperException as error:
-        return fail(f"{error.format_message()} Try 'harness --help'.", error.exit_code)
+        return fail(f"{error.format_message().rstrip('.')}; try 'harness --help'", error.exit_code)
     except (Abort, KeyboardInterrupt):
         return 130
     except BrokenPipeError:  # the reader of our output left, as `head` does

@@ -64,9 +64,17 @@ def program_on(
     """What runs the program behind `--` once the server's URL is known."""
     if program is None:
         return None
-    from harness.cli.program import environment, run  # noqa: PLC0415
+    from harness.cli.program import check, environment, run  # noqa: PLC0415
 
-    return lambda url: run(program, environment(dict.fromkeys(upstreams, url), placeholder_keys=True))
+    check(program)
+    return lambda url: run(program, environment(base_urls(upstreams, url), placeholder_keys=True))
+
+
+def base_urls(upstreams: tuple[str, ...], url: str) -> dict[str, str]:
+    """Where each upstream is served: at `/NAME` where there are several, so that none is mistaken."""
+    if len(upstreams) == 1:
+        return {upstreams[0] or "default": url}
+    return {name or "default": f"{url}/{name}" if name else url for name in upstreams}
 
 
 def print_summary(outcome: "Outcome") -> None:

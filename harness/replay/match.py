@@ -90,7 +90,11 @@ class Matcher[T]:
 
     def find(self, request: Request) -> Entry[T] | Miss:
         """The next recorded entry for this request, or a miss."""
-        groups = self.groups.get(self.key(request)) or self.named(request)
+        groups = self.groups.get(self.key(request)) or {}
+        name, bare = self.without_name(request)
+        if not groups and name:
+            request, groups = bare, self.groups.get(self.key(bare), {})
+            groups = {name: groups[name]} if name in groups else {}
         if len(groups) > 1:
             names = " and ".join(sorted(groups))
             reason = f"recorded at the upstreams {names}: ask at /{min(groups)}{request.path}"
@@ -108,13 +112,12 @@ class Matcher[T]:
                 self.known_keys[digest] = key
         return key
 
-    def named(self, request: Request) -> dict[str, Group[T]]:
-        """The group of a request at `/NAME/…`, where NAME is an upstream of the recording."""
+    def without_name(self, request: Request) -> tuple[str, Request]:
+        """The upstream that a request at `/NAME/…` asks for ("": none), and the request without it."""
         _, name, *rest = request.path.split("/", 2)
         if not rest or name not in self.upstreams:
-            return {}
-        groups = self.groups.get(self.key(replace(request, path=f"/{rest[0]}")), {})
-        return {name: groups[name]} if name in groups else {}
+            return "", request
+        return name, replace(request, path=f"/{rest[0]}")
 
     def miss(self, request: Request) -> Miss:
         """A miss with the nearest recorded request, by the share of equal fields."""

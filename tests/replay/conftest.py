@@ -23,28 +23,21 @@ class ReplayServer:
     def __init__(self, child: Child) -> None:
         self.child = child
         host, _, port = child.url.removeprefix("http://").partition(":")
-        self.address = (host, int(port))
+        self.host, self.port = host, int(port)
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(self.address, timeout=10)
+        return socket.create_connection((self.host, self.port), timeout=10)
 
     def send(self, *requests: bytes) -> bytes:
         """All that comes back on one connection until the server closes it."""
         with self.connect() as connection:
             connection.sendall(b"".join(requests))
-            return read_all(connection)
+            return b"".join(iter(lambda: connection.recv(1 << 20), b""))
 
     def stop(self) -> tuple[int, dict[str, Any]]:
         code = self.child.stop()
         text = "".join(self.child.output)
         return code, json.loads(text[text.index("{\n") :])
-
-
-def read_all(connection: socket.socket) -> bytes:
-    parts = []
-    while data := connection.recv(1 << 20):
-        parts.append(data)
-    return b"".join(parts)
 
 
 @pytest.fixture

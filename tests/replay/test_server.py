@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,10 @@ LAST = b"Connection: close\r\n\r\n"
 def post(body: bytes = b"{}", path: str = "/v1/x", *, headers: bytes = b"", close: bool = False) -> bytes:
     head = b"POST %b HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n%b" % (path.encode(), len(body), headers)
     return head + (LAST if close else b"\r\n") + body
+
+
+def read_all(connection: socket.socket) -> bytes:
+    return b"".join(iter(lambda: connection.recv(1 << 20), b""))
 
 
 def body_of(answer: bytes) -> bytes:
@@ -41,7 +46,7 @@ def test_answers_with_the_recorded_bytes_and_says_so_at_the_end(exchange: Make, 
 
 def test_connection_is_kept_for_the_next_request(exchange: Make, serve: Serve) -> None:
     server = serve(exchange(b"1", ((0, b"one"),)), exchange(b"2", ((0, b"two"),)))
-    connection = http.client.HTTPConnection(*server.address, timeout=10)
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=10)
     got = []
     for body in (b"1", b"2", b"1"):
         connection.request("POST", "/v1/x", body)
@@ -65,7 +70,7 @@ def test_request_in_pieces_and_in_chunks(exchange: Make, serve: Serve) -> None:
     with server.connect() as connection:
         for byte in head + chunked(b'{"a"', b":1}"):
             connection.sendall(bytes([byte]))
-        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+        answer = read_all(connection)
     assert body_of(answer) == chunked(b"hello")
 
 
@@ -160,9 +165,8 @@ def test_a_request_that_two_upstreams_recorded_is_a_miss_unless_it_names_one(
 
 def test_what_a_client_aborted_answers_only_where_nothing_better_is(exchange: Make, serve: Serve) -> None:
     aborted = {"state": State.CLIENT_ABORT, "chunks": ((0, b"half"),)}
-    server = serve(
-        exchange(b"1", **aborted), exchange(b"1", ((0, b"whole"),)), exchange(b"1", **aborted), exchange(b"2", **aborted)
-    )  # fmt: skip
+    half_whole_half = [exchange(b"1", **aborted), exchange(b"1", ((0, b"whole"),)), exchange(b"1", **aborted)]
+    server = serve(*half_whole_half, exchange(b"2", **aborted))
     assert body_of(server.send(post(b"1", close=True))) == chunked(b"whole")
     assert body_of(server.send(post(b"1", close=True))) == chunked(b"whole")
     assert body_of(server.send(post(b"2"))) == b"4\r\nhalf\r\n"
@@ -176,7 +180,7 @@ def test_interrupted_exchanges_never_answer(exchange: Make, serve: Serve) -> Non
 
 def test_a_cut_breaks_the_connection_after_the_recorded_bytes(exchange: Make, serve: Serve) -> None:
     server = serve(exchange(chunks=((0, b"data: a\n\n"),), state=State.UPSTREAM_CUT))
-    connection = http.client.HTTPConnection(*server.address, timeout=10)
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=10)
     connection.request("POST", "/v1/x", b"{}")
     with pytest.raises(http.client.IncompleteRead) as cut:
         connection.getresponse().read()
@@ -189,8 +193,7 @@ def test_a_cut_without_framing_is_a_reset(exchange: Make, serve: Serve) -> None:
     with server.connect() as connection:
         connection.sendall(b"POST /v1/x HTTP/1.0\r\nContent-Length: 2\r\n\r\n{}")
         with pytest.raises(ConnectionResetError):
-            while connection.recv(65536):
-                pass
+            read_all(connection)
 
 
 def test_chunks_come_at_their_times_and_not_before(exchange: Make, serve: Serve) -> None:
@@ -238,7 +241,7 @@ def test_a_slow_reader_gets_everything_and_costs_no_memory(exchange: Make, serve
         before = resident_kib(server.child.process.pid)
         assert server.send(post(close=True)).count(b"x" * 1000) == 60_000, "others are served meanwhile"
         assert resident_kib(server.child.process.pid) - before < 20_000
-        got = b"".join(iter(lambda: slow.recv(1 << 20), b""))
+        got = read_all(slow)
     assert got.count(piece) == 60
     assert server.stop()[1]["answered"] == 2
 

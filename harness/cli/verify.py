@@ -1,0 +1,136 @@
+"""`harness verify`: replay a recording to ourselves, and judge bytes and times."""
+
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from harness.cli.output import Column, milliseconds, print_json, print_rows
+
+if TYPE_CHECKING:
+    from harness.verify.compare import Compared
+    from harness.verify.run import Verification
+
+COLUMNS = (
+    Column("id", right=True),
+    Column("request", folds=True),
+    Column("state", rank=2),
+    Column("chunks", right=True, rank=3),
+    Column("bytes", folds=True),
+    Column("ttft_ms", right=True, rank=1),
+    Column("ttft_error_ms", right=True, rank=1),
+    Column("p50_ms", right=True),
+    Column("p99_ms", right=True),
+    Column("max_ms", right=True),
+    Column("drift_ms", right=True),
+)
+SUMMARY = (
+    Column("what", folds=True),
+    Column("count", right=True),
+    Column("p50_ms", right=True),
+    Column("p99_ms", right=True),
+    Column("max_ms", right=True),
+)
+EXIT_CODES = {"met": 0, "not met": 1, "machine too noisy to tell": 3}
+NS_PER_MS = 1e6
+
+
+def verify(
+    recording: Annotated[Path, typer.Argument(help="A recording (.db) or an interchange file (.jsonl).")],
+    tolerance_ms: Annotated[float, typer.Option(min=0.001, help="Largest p99 of the timing errors.")] = 5.0,
+    concurrency: Annotated[int, typer.Option(min=1, max=1000, help="Exchanges replayed at once.")] = 8,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all results as JSON on stdout.")] = False,
+) -> int:
+    """Replay every exchange to an accurate client: are the bytes equal, and how far off are the times?
+
+    The errors are those of chunks: arrival minus recorded offset, both from the request. They stand
+    beside a floor measured meanwhile (how late this machine wakes an idle timer) and beside the
+    server's own figures. Exit code 1: not met; 3: the machine is too noisy to tell.
+    """
+    from harness.cli.progress import progress_bar  # noqa: PLC0415
+    from harness.verify.run import verify as run  # noqa: PLC0415
+
+    with progress_bar("replaying") as progress:
+        result = run(
+            recording,
+            tolerance_ns=round(tolerance_ms * NS_PER_MS),
+            concurrency=concurrency,
+            progress=progress,
+        )
+    rows, summary = [row_of(one) for one in result.results], summary_of(result)
+    if as_json:
+        print_json(
+            {
+                "verdict": result.verdict.value,
+                "tolerance_ms": tolerance_ms,
+                "summary": summary,
+                "server": result.server,
+                "skipped": list(result.skipped),
+                "exchanges": rows,
+            }
+        )
+    else:
+        print_report(result, rows, summary, tolerance_ms)
+    return EXIT_CODES[result.verdict.value]
+
+
+def row_of(result: "Compared") -> dict[str, Any]:
+    """One exchange as a row; times in ms."""
+    return {
+        "id": result.id,
+        "request": result.what,
+        "state": result.state,
+        "chunks": result.chunks,
+        "bytes": result.fault or "equal",
+        "ttft_ms": milliseconds(result.ttft_ns),
+        "ttft_error_ms": milliseconds(result.ttft_error_ns),
+        **figures(result.errors_ns),
+        "drift_ms": milliseconds(result.drift_ns),
+    }
+
+
+def figures(errors_ns: tuple[int, ...]) -> dict[str, float | None]:
+    """p50, p99 and the largest of the absolute errors, in ms."""
+    from harness.core.metrics import quantile  # noqa: PLC0415
+
+    if not errors_ns:
+        return {"p50_ms": None, "p99_ms": None, "max_ms": None}
+    ordered = sorted(map(abs, errors_ns))
+    return {name: milliseconds(int(quantile(ordered, q))) for name, q in QUANTILES.items()}
+
+
+QUANTILES = {"p50_ms": 0.5, "p99_ms": 0.99, "max_ms": 1.0}
+
+
+def summary_of(result: "Verification") -> list[dict[str, Any]]:
+    """All errors together, those of the first tokens, drift, and the floor beside them."""
+    errors = tuple(error for one in result.results for error in one.errors_ns)
+    first = tuple(one.ttft_error_ns for one in result.results if one.ttft_error_ns is not None)
+    drifts = tuple(one.drift_ns for one in result.results if one.drift_ns is not None)
+    rows = {
+        "error of all chunks": errors,
+        "error of first tokens": first,
+        "drift": drifts,
+        "floor: idle timers of this machine": result.floor_ns,
+    }
+    return [{"what": what, "count": len(values), **figures(values)} for what, values in rows.items()]
+
+
+def print_report(
+    result: "Verification", rows: list[dict[str, Any]], summary: list[dict[str, Any]], tolerance_ms: float
+) -> None:
+    """The tables and the verdict."""
+    print_rows(COLUMNS, rows, as_json=False)
+    print_rows(SUMMARY, summary, as_json=False)
+    server = result.server
+    if server["writes"]:
+        late = f"p50 {server['p50_ms']:.3f} ms, p99 {server['p99_ms']:.3f} ms, max {server['max_ms']:.3f} ms"
+        print(f"the server says it wrote late by {late}")
+    if drifts := [one.drift_ns for one in result.results if one.drift_ns is not None]:
+        print(f"median drift {median(drifts) / NS_PER_MS:+.3f} ms")
+    if result.skipped:
+        print(f"not replayed, since the recorder stopped: {', '.join(map(str, result.skipped))}")
+    faults = sum(one.fault is not None for one in result.results)
+    print(f"{len(result.results)} exchanges, {faults} with other bytes or another end")
+    print(f"verdict: {result.verdict.value} (tolerance: p99 of {tolerance_ms:g} ms)")

@@ -1,0 +1,101 @@
+"""Verifying a recording: a child `harness replay` plays it, an accurate client listens, figures compare."""
+
+import json
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from harness.child import Child, harness_command
+from harness.core.derive import derive
+from harness.core.exchange import Exchange, State, header
+from harness.store.open import open_recording
+from harness.verify.client import Conversation, converse
+from harness.verify.compare import Compared, Received, Verdict, compare, verdict
+from harness.verify.floor import IdleTimer
+
+PATIENCE_NS = 10_000_000_000
+"""A response may take this long beyond its recorded end."""
+OWN_HEADERS = frozenset(
+    {"host", "connection", "content-length", "transfer-encoding", "expect", "accept-encoding", "upgrade"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """All results, those that cannot be replayed, the floor, and the server's own word on its lateness."""
+
+    results: tuple[Compared, ...]
+    skipped: tuple[int, ...]
+    floor_ns: tuple[int, ...]
+    server: dict[str, Any]
+    verdict: Verdict
+
+
+def verify(
+    path: Path, *, tolerance_ns: int, concurrency: int, progress: Callable[[int, int], None]
+) -> Verification:
+    """Replay every exchange of a recording by its id and judge it. `progress` hears (done, all)."""
+    with open_recording(path) as recording:
+        exchanges = {exchange.id: exchange for exchange in recording.exchanges()}
+    skipped = tuple(exchange.id for exchange in exchanges.values() if exchange.state is State.INTERRUPTED)
+    wanted = {number: exchange for number, exchange in exchanges.items() if number not in skipped}
+    with Child(harness_command("replay", str(path), "--port", "0"), quiet=True) as server:
+        with IdleTimer() as floor:
+            results = hold(wanted, server.url, concurrency, progress)
+        timing = ask(f"{server.url}/__admin/timing")
+    judged = verdict(results, floor.lateness_ns, tolerance_ns)
+    return Verification(results, skipped, tuple(floor.lateness_ns), timing, judged)
+
+
+def hold(
+    wanted: Mapping[int, Exchange], url: str, concurrency: int, progress: Callable[[int, int], None]
+) -> tuple[Compared, ...]:
+    """Hold a conversation for every exchange, and compare what it brought once it has ended."""
+    results: list[Compared] = []
+
+    def done(conversation: Conversation) -> None:
+        results.append(judge(wanted[conversation.key], conversation))
+        progress(len(results), len(wanted))
+
+    place = urlsplit(url)
+    conversations = map(conversation_for, wanted.values())
+    converse(place.hostname or "", place.port or 0, conversations, concurrency, done)
+    return tuple(sorted(results, key=lambda result: result.id))
+
+
+def conversation_for(exchange: Exchange) -> Conversation:
+    """The recorded request, once more, asking for this very exchange in its recorded encoding."""
+    request, response = exchange.request, exchange.response
+    encoding = (header(response.headers, "content-encoding") if response else None) or "identity"
+    headers = [pair for pair in request.headers if pair[0].lower() not in OWN_HEADERS]
+    headers += [
+        ("host", "harness"),
+        ("content-length", str(len(request.body))),
+        ("accept-encoding", encoding),
+        ("x-harness-exchange", str(exchange.id)),
+    ]
+    lines = [f"{request.method} {request.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
+    head = "\r\n".join(lines) + "\r\n\r\n"
+    end_ns = response.end_ns if response else exchange.end_ns
+    return Conversation(
+        exchange.id, head.encode("utf-8", "surrogateescape") + request.body, end_ns + PATIENCE_NS
+    )
+
+
+def judge(exchange: Exchange, conversation: Conversation) -> Compared:
+    """Compare what one conversation brought."""
+    pieces: Sequence[tuple[int, bytes]] = [
+        (at - conversation.sent_ns, data) for at, data in conversation.pieces
+    ]
+    received = Received(conversation.status, pieces, conversation.complete, conversation.failure)
+    return compare(exchange, received, derive(exchange).ttft_ns)
+
+
+def ask(url: str) -> dict[str, Any]:
+    """A page of the server's admin API."""
+    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310
+        page: dict[str, Any] = json.load(answer)
+    return page
