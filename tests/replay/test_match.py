@@ -1,0 +1,135 @@
+"""Matching as tables: which request gets which entry, and what a miss says."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from harness.core.exchange import Exchange, Request, State
+from harness.core.redaction import Rules
+from harness.replay.match import Entry, Library, Miss
+
+PATH = "/v1/chat/completions"
+JSON = (("content-type", "application/json"),)
+
+
+def request(body: bytes = b"{}", path: str = PATH, method: str = "POST") -> Request:
+    return Request(method, "http://h" + path, JSON, body, path=path)
+
+
+def library(*recorded: tuple[Request, State, str], rules: Rules | None = None) -> Library[None]:
+    made: Library[None] = Library()
+    for number, (asked, state, upstream) in enumerate(recorded, start=1):
+        exchange = Exchange(asked, None, state, upstream=upstream)
+        made.add(str(number), exchange, rules or Rules.default(), None)
+    return made
+
+
+def complete(*requests: Request) -> Library[None]:
+    return library(*((one, State.COMPLETE, "up") for one in requests))
+
+
+def labels(made: Library[None], asked: Request, times: int = 1) -> list[str | None]:
+    found = [made.find(asked) for _ in range(times)]
+    return [one.label if isinstance(one, Entry) else None for one in found]
+
+
+def miss(made: Library[None], asked: Request) -> Miss:
+    found = made.find(asked)
+    assert isinstance(found, Miss)
+    return found
+
+
+def test_equal_requests_come_in_order_and_the_last_repeats() -> None:
+    assert labels(complete(*[request()] * 3), request(), 5) == ["1", "2", "3", "3", "3"]
+
+
+def test_each_request_has_its_own_order() -> None:
+    one, two = request(b'{"n":1}'), request(b'{"n":2}')
+    made = complete(one, two, one, two)
+    assert [labels(made, asked)[0] for asked in (one, two, two, one, one)] == ["1", "2", "4", "3", "3"]
+
+
+STATES: list[tuple[Sequence[State], list[str | None]]] = [
+    ([State.CLIENT_ABORT, State.COMPLETE], ["2", "2"]),
+    ([State.COMPLETE, State.CLIENT_ABORT], ["1", "1"]),
+    ([State.CLIENT_ABORT, State.CLIENT_ABORT], ["1", "2"]),
+    ([State.INTERRUPTED, State.COMPLETE], ["2", "2"]),
+    ([State.INTERRUPTED], [None, None]),
+    ([State.UPSTREAM_CUT, State.COMPLETE], ["1", "2"]),
+    ([State.CONNECT_FAILED, State.UNTERMINATED], ["1", "2"]),
+]
+
+
+@pytest.mark.parametrize(("states", "expected"), STATES)
+def test_what_ended_badly_answers_as_declared(states: Sequence[State], expected: list[str | None]) -> None:
+    made = library(*((request(), state, "up") for state in states))
+    assert labels(made, request(), 2) == expected
+
+
+def test_two_upstreams_with_equal_requests_must_be_named() -> None:
+    made = library((request(), State.COMPLETE, "a"), (request(), State.COMPLETE, "b"))
+    assert "upstreams a and b" in miss(made, request()).reason
+    assert labels(made, request(path="/a" + PATH)) == ["1"]
+    assert labels(made, request(path="/b" + PATH)) == ["2"]
+
+
+def test_two_upstreams_with_different_requests_need_no_name() -> None:
+    made = library((request(b"1"), State.COMPLETE, "a"), (request(b"2"), State.COMPLETE, "b"))
+    assert labels(made, request(b"2")) == ["2"]
+    assert labels(made, request(b"2", path="/b" + PATH)) == ["2"]
+    assert labels(made, request(b"2", path="/a" + PATH)) == [None]
+
+
+def test_a_path_that_only_looks_like_a_name_is_its_own() -> None:
+    made = library((request(path="/up/x"), State.COMPLETE, "up"), (request(path="/x"), State.COMPLETE, "up"))
+    assert labels(made, request(path="/up/x")) == ["1"]
+    assert labels(made, request(path="/up/up/x")) == ["1"]
+
+
+def test_a_miss_names_the_nearest_of_the_same_endpoint() -> None:
+    made = complete(
+        request(b'{"model":"a","n":1}'),
+        request(b'{"model":"b","n":1}'),
+        request(b'{"model":"a","n":2}', "/v1/other"),
+    )
+    missed = miss(made, request(b'{"model":"b","n":2}'))
+    assert missed.nearest == "2"
+    assert [str(one) for one in missed.different] == ["body/n: recorded 1, requested 2"]
+
+
+def test_a_miss_at_an_unknown_endpoint_names_the_nearest_of_all() -> None:
+    missed = miss(complete(request(b'{"a":1}')), request(b'{"a":1}', path="/v2/chat"))
+    assert [one.where for one in missed.different] == ["path"]
+
+
+def test_nothing_recorded_has_no_nearest() -> None:
+    assert miss(complete(), request()).nearest is None
+
+
+def test_recordings_with_other_rules_stand_side_by_side() -> None:
+    made: Library[None] = Library()
+    key = b'{"key":"sk-proj-' + b"a" * 48 + b'"}'
+    other_key = key.replace(b"a" * 48, b"b" * 48)
+    made.add("masked", Exchange(request(key), None), Rules.default(), None)
+    assert labels(made, request(other_key)) == ["masked"]
+    assert miss(made, request(b"{}")).nearest == "masked"
+
+
+def test_secrets_of_a_request_are_not_told_in_a_miss() -> None:
+    missed = miss(
+        complete(request()), request(b'{"key":"sk-proj-' + b"s3cr3t" * 8 + b'"}', PATH + "?key=abc123")
+    )
+    told = f"{missed.request.path} {missed.request.body!r} {missed.different}"
+    assert "s3cr3t" not in told
+    assert "abc123" not in told
+
+
+def test_unused_are_those_that_could_have_answered() -> None:
+    made = library(
+        (request(b"1"), State.COMPLETE, "a"),
+        (request(b"2"), State.COMPLETE, "b"),
+        (request(), State.INTERRUPTED, "c"),
+    )
+    made.find(request(b"1"))
+    assert [entry.label for entry in made.unused()] == ["2"]
+    assert made.upstreams() == ("a", "b", "c")

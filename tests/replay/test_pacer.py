@@ -1,0 +1,147 @@
+"""The pacer on both kinds of loop and alarm, writing to real sockets."""
+
+import asyncio
+import socket
+import time
+from array import array
+from collections.abc import Callable
+
+import pytest
+import uvloop
+
+from harness.replay.alarm import FileAlarm, LoopAlarm
+from harness.replay.pacer import MOST_BYTES, Pacer, Play, scaled
+from harness.replay.playback import Ending, Playback
+
+MS = 1_000_000
+LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
+    "asyncio": asyncio.new_event_loop,
+    "uvloop": uvloop.new_event_loop,
+}
+
+
+def playback(*parts: tuple[float, bytes]) -> Playback:
+    """Parts as (due in ms, data)."""
+    blob = b"".join(data for _, data in parts)
+    ends, end = array("Q"), 0
+    for _, data in parts:
+        end += len(data)
+        ends.append(end)
+    return Playback(blob, array("q", (round(at * MS) for at, _ in parts)), ends, Ending.KEEP)
+
+
+class Wire:
+    """A connected socket, as a connection of the server has one."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self.transport = transport
+        self.fd: int = transport.get_extra_info("socket").fileno()
+
+
+async def played(*playbacks: Playback, speed: float = 1, alarm: type | None = None) -> list[bytes]:
+    """What the other ends of as many sockets read while all of them are played at once."""
+    loop = asyncio.get_running_loop()
+    pacer = Pacer(loop)
+    if alarm is not None:
+        pacer.alarm.close()
+        pacer.alarm = alarm(loop, pacer.ring)
+    readers, ends = [], []
+    for one in playbacks:
+        ours, theirs = socket.socketpair()
+        transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
+        readers.append((await asyncio.open_connection(sock=theirs), transport))
+        over = asyncio.Event()
+        ends.append(over)
+        pacer.add(Play(one, Wire(transport), time.monotonic_ns(), speed, over.set))
+    await asyncio.gather(*(over.wait() for over in ends))
+    got = []
+    for (reader, writer), transport in readers:
+        transport.close()
+        got.append(await reader.read())
+        writer.close()
+        await writer.wait_closed()
+    pacer.close()
+    return got
+
+
+@pytest.mark.parametrize("factory", LOOPS.values(), ids=LOOPS)
+@pytest.mark.parametrize("alarm", [FileAlarm, LoopAlarm])
+def test_all_plays_go_out_whole_on_every_loop_and_alarm(
+    factory: Callable[[], asyncio.AbstractEventLoop], alarm: type
+) -> None:
+    many = [playback(*((at * 3 + n / 7, b"%d-%d " % (n, at)) for at in range(20))) for n in range(30)]
+    with asyncio.Runner(loop_factory=factory) as runner:
+        got = runner.run(played(*many, alarm=alarm))
+    assert got == [one.blob for one in many]
+
+
+def test_more_writes_than_one_ring_makes_are_all_made() -> None:
+    many = [playback((0, b"a"), (1, b"b")) for _ in range(400)]
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert set(runner.run(played(*many))) == {b"ab"}
+
+
+def test_nothing_is_written_more_than_half_a_slot_early() -> None:
+    one = playback(*((at * 2.3, b"x") for at in range(30)))
+
+    async def lateness() -> list[int]:
+        loop = asyncio.get_running_loop()
+        pacer, over = Pacer(loop), asyncio.Event()
+        ours, theirs = socket.socketpair()
+        transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
+        pacer.add(Play(one, Wire(transport), time.monotonic_ns(), 1, over.set))
+        await over.wait()
+        transport.close()
+        theirs.close()
+        pacer.close()
+        return list(pacer.lateness.samples)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        samples = runner.run(lateness())
+    assert len(samples) == 30
+    assert min(samples) >= -100_000
+
+
+def test_bytes_of_one_part_are_written_in_pieces_that_a_slow_reader_holds_back() -> None:
+    one = playback((0, b"x" * (MOST_BYTES * 3 + 5)), (0, b""), (5, b"end"))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+
+        async def read_all() -> bytes:
+            loop = asyncio.get_running_loop()
+            pacer, over = Pacer(loop), asyncio.Event()
+            ours, theirs = socket.socketpair()
+            transport, protocol = await loop.create_connection(lambda: Slow(pacer), sock=ours)
+            protocol.play = Play(one, Wire(transport), time.monotonic_ns(), 1, over.set)
+            pacer.add(protocol.play)
+            reader, writer = await asyncio.open_connection(sock=theirs)
+            got = await reader.readexactly(len(one.blob))
+            await over.wait()
+            transport.close()
+            writer.close()
+            await writer.wait_closed()
+            pacer.close()
+            return got
+
+        assert runner.run(read_all()) == one.blob
+
+
+class Slow(asyncio.Protocol):
+    """Stops and resumes its play as the server's connection does."""
+
+    play: Play
+
+    def __init__(self, pacer: Pacer) -> None:
+        self.pacer = pacer
+
+    def pause_writing(self) -> None:
+        self.play.blocked = True
+
+    def resume_writing(self) -> None:
+        self.pacer.resume(self.play)
+
+
+@pytest.mark.parametrize(
+    ("speed", "expected"), [(1, [0, 10, 25]), (2, [0, 5, 12]), (0.5, [0, 20, 50]), (0, [0, 0, 0])]
+)
+def test_speed_scales_deadlines(speed: float, expected: list[int]) -> None:
+    assert list(scaled(array("q", [0, 10, 25]), speed)) == expected
