@@ -58,16 +58,9 @@ class Tour:
     def commands(self, upstream: str) -> dict[str, list[str]]:
         """Step -> the command behind `harness`, in the order of the tour."""
         recording = str(self.recording)
+        record = ["record", "--quiet", "--upstream", upstream, "--db", recording]
         return {
-            "record": [
-                "record",
-                "--upstream",
-                upstream,
-                "--db",
-                recording,
-                "--quiet",
-                *self.program("record"),
-            ],
+            "record": record + self.program("record"),
             "ls": ["ls", recording],
             "replay": ["replay", recording, "--port", "0", *self.program("replay")],
             "verify": ["verify", recording],
