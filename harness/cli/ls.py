@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.output import Column, milliseconds, print_rows
+from harness.cli.output import Column, decimals, milliseconds, print_rows
 from harness.core.visible import visible
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ COLUMNS = [
     Column("chunks", rank=9, right=True),
     Column("tokens_in", rank=8, right=True),
     Column("tokens_out", rank=5, right=True),
-    Column("ttft_ms", rank=2, right=True),
-    Column("duration_ms", rank=2, right=True),
+    Column("ttft_ms", rank=2, right=True, show=decimals(1)),
+    Column("duration_ms", rank=2, right=True, show=decimals(1)),
     Column("state"),
 ]
 

@@ -67,6 +67,11 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=1))
 
 
+def decimals(places: int) -> Callable[[float | None], str]:
+    """Shows figures of a column with so many decimals, so that they stand under each other."""
+    return lambda value: "" if value is None else f"{value:.{places}f}"
+
+
 def milliseconds(ns: int | None) -> float | None:
     """Nanoseconds as milliseconds, to the microsecond.
 

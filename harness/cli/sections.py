@@ -55,8 +55,9 @@ def overview(exchange: Exchange, derived: Derived) -> Section:
     """The facts that are known."""
     facts = facts_of(exchange, derived) | {"timing_known": None if exchange.timing_known else "no"}
     known = {name.replace("_", " "): cell(value) for name, value in facts.items() if value is not False}
-    width = max(map(len, known))
-    return f"exchange {exchange.id}", [f"{name:{width}}  {value}" for name, value in known.items() if value]
+    shown = {name: value for name, value in known.items() if value}
+    width = max(map(len, shown))
+    return f"exchange {exchange.id}", [f"{name:{width}}  {value}" for name, value in shown.items()]
 
 
 def facts_of(exchange: Exchange, derived: Derived) -> dict[str, Any]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def show(
     recording: Annotated[Path, typer.Argument(help="Recording (.db) or interchange file (.jsonl).")],
     exchange_id: Annotated[
-        int | None, typer.Argument(metavar="[ID]", help="The exchange's id, as `harness ls` lists it.")
+        int | None, typer.Argument(metavar="ID", help="The exchange's id, as `harness ls` lists it.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Cut nothing short.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object.")] = False,

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.output import NS_PER_MS, Column, milliseconds, print_rows, sparkline
+from harness.cli.output import NS_PER_MS, Column, decimals, milliseconds, print_rows, sparkline
 
 if TYPE_CHECKING:
     from harness.core.derive import Derived
     from harness.core.exchange import Exchange
 
-QUANTILES = ("p50", "p90", "p99", "max")
+QUANTILES = {"p50": 0, "p90": 6, "p99": 1, "max": 7}
+"""Shown quantile -> how early its columns leave where the terminal is narrow."""
 
 EDGES_MS = tuple(10 ** (step / 2) for step in range(-4, 9))
 """Bounds of the shown distribution: half a power of ten each, from 0.01 ms to 10 s, open at both ends."""
@@ -32,16 +33,10 @@ COLUMNS = [
     Column("dialect", rank=2),
     Column("exchanges", right=True),
     Column("states", rank=4, folds=True),
-    *(
-        Column(f"ttft_{name}_ms", right=True, rank={"p50": 0, "p90": 6, "p99": 1, "max": 8}[name])
-        for name in QUANTILES
-    ),
-    *(
-        Column(f"icl_{name}_ms", right=True, rank={"p50": 0, "p90": 7, "p99": 1, "max": 9}[name])
-        for name in QUANTILES
-    ),
+    *(Column(f"ttft_{q}_ms", rank, right=True, show=decimals(1)) for q, rank in QUANTILES.items()),
+    *(Column(f"icl_{q}_ms", rank, right=True, show=decimals(2)) for q, rank in QUANTILES.items()),
     Column("icl_spread", rank=3, show=shape),
-    Column("tokens_per_s", right=True, rank=1),
+    Column("tokens_per_s", right=True, rank=1, show=decimals(1)),
     Column("tokens_in", right=True, rank=5),
     Column("tokens_out", right=True, rank=5),
 ]

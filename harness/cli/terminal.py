@@ -5,7 +5,7 @@ Colours and cut lines are for terminals only; into a pipe goes every column in f
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -40,13 +40,34 @@ class SafeConsole(Console):
 def print_table(columns: Sequence[Column], rows: Sequence[Row]) -> None:
     """Print rows as a table, with the columns that fit."""
     console = SafeConsole()
-    console.print(table_of(fitting(columns, rows, console.width), rows))
+    console.print(table_of(columns, rows, console.width))
 
 
-def fitting(columns: Sequence[Column], rows: Sequence[Row], width: int) -> list[Column]:
+def table_of(columns: Sequence[Column], rows: Sequence[Row], width: int) -> Table:
+    """The rows as a table without lines; where it is narrow, titles are stacked and columns leave."""
+    titles = {column.name: column.title for column in columns}
+    if total_width(columns, rows, titles) > width:
+        titles = {name: title.replace(" ", "\n") for name, title in titles.items()}
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+    kept = fitting(columns, rows, titles, width)
+    for column in kept:
+        table.add_column(
+            Text(titles[column.name]),
+            justify="right" if column.right else "left",
+            no_wrap=not column.folds,
+            overflow="fold",
+        )
+    for row in rows:
+        table.add_row(*(Text(column.show(row[column.name])) for column in kept))
+    return table
+
+
+def fitting(
+    columns: Sequence[Column], rows: Sequence[Row], titles: Mapping[str, str], width: int
+) -> list[Column]:
     """The columns that fit a width: those of the highest rank leave first, those of rank 0 never."""
     kept = list(columns)
-    while sum(natural_width(column, rows) + GAP for column in kept) > width + GAP:
+    while total_width(kept, rows, titles) > width:
         first = max(kept, key=lambda column: column.rank)
         if first.rank == 0:
             break
@@ -54,28 +75,12 @@ def fitting(columns: Sequence[Column], rows: Sequence[Row], width: int) -> list[
     return kept
 
 
-def title_width(column: Column) -> int:
-    """Cells of the longest word in a title."""
-    return max(map(cell_len, column.title.split()))
+def total_width(columns: Sequence[Column], rows: Sequence[Row], titles: Mapping[str, str]) -> int:
+    """Cells that these columns ask for."""
+    return sum(column_width(column, rows, titles[column.name]) + GAP for column in columns) - GAP
 
 
-def natural_width(column: Column, rows: Sequence[Row]) -> int:
-    """Cells that a column asks for: its values on one line each, unless it folds."""
+def column_width(column: Column, rows: Sequence[Row], title: str) -> int:
+    """Cells that a column asks for: its title and values on one line each, unless it folds."""
     values = max((cell_len(column.show(row[column.name])) for row in rows), default=0)
-    return max(title_width(column), min(values, FOLDED) if column.folds else values)
-
-
-def table_of(columns: Sequence[Column], rows: Sequence[Row]) -> Table:
-    """The rows as a table without lines."""
-    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
-    for column in columns:
-        table.add_column(
-            Text(column.title),
-            justify="right" if column.right else "left",
-            no_wrap=not column.folds,
-            overflow="fold",
-            min_width=title_width(column),
-        )
-    for row in rows:
-        table.add_row(*(Text(column.show(row[column.name])) for column in columns))
-    return table
+    return max(*map(cell_len, ["", *title.split("\n")]), min(values, FOLDED) if column.folds else values)

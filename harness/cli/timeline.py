@@ -59,7 +59,7 @@ def lines_of(name: str, marks: Sequence[Mark], end_ns: int, *, width: int, every
     longest = max((mark.gap_ns for mark in marks[1:]), default=0) or marks[0].gap_ns
     shown = [line_of(mark, longest) for mark in marks]
     if not everything and len(marks) > HEAD + TAIL + 1:
-        shown[HEAD:-TAIL] = [left_out(name, marks[HEAD:-TAIL])]
+        shown[HEAD:-TAIL] = [left_out(marks[HEAD:-TAIL])]
     titles = f"{'at ms':>10} {'gap ms':>9}"
     fitted = shown if everything else [fit(line, width) for line in shown]
     return [headline(name, marks, end_ns), density(marks, end_ns), titles, *fitted]
@@ -74,7 +74,8 @@ def headline(name: str, marks: Sequence[Mark], end_ns: int) -> str:
     """How many, in which time, after which wait."""
     span = marks[-1].offset_ns - marks[0].offset_ns
     first, spanned, end = (in_ms(time) for time in (marks[0].offset_ns, span, end_ns))
-    return f"{len(marks)} {name}: the first after {first} ms, all within {spanned} ms, the end at {end} ms"
+    what = name if len(marks) > 1 else name.removesuffix("s")
+    return f"{len(marks)} {what}: the first after {first} ms, all within {spanned} ms, the end at {end} ms"
 
 
 def density(marks: Sequence[Mark], end_ns: int) -> str:
@@ -91,12 +92,10 @@ def line_of(mark: Mark, longest_ns: int) -> str:
     return f"{times} {bar(mark.gap_ns, longest_ns)} {quoted(mark.text)}"
 
 
-def left_out(name: str, marks: Sequence[Mark]) -> str:
+def left_out(marks: Sequence[Mark]) -> str:
     """What stands for the middle of a long timeline."""
     longest = max(mark.gap_ns for mark in marks)
-    return (
-        f"{'…':>10} {'':>9} {len(marks)} more {name}, the longest gap {in_ms(longest)} ms (--all shows them)"
-    )
+    return f"{'…':>10} {'':>9} {len(marks)} more, longest gap {in_ms(longest)} ms (--all)"
 
 
 def bar(gap_ns: int, longest_ns: int) -> str:

@@ -25,7 +25,6 @@ class Listed:
     ttft_ns: int | None
     end_ns: int
     state: str
-    error: str | None
 
 
 def listed(exchange: Exchange, derived: Derived) -> Listed:
@@ -47,5 +46,4 @@ def listed(exchange: Exchange, derived: Derived) -> Listed:
         ttft_ns=derived.ttft_ns,
         end_ns=response.end_ns if response else exchange.end_ns,
         state=exchange.state.value,
-        error=exchange.error,
     )

@@ -1,0 +1,87 @@
+"""`harness ls`."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.cli.app import main
+from harness.cli.ls import COLUMNS, readable_time
+from harness.core.exchange import Exchange, Request, State
+
+type MakeExchange = Callable[..., Exchange]
+type Write = Callable[..., Path]
+
+
+@pytest.fixture
+def exchanges(make_exchange: MakeExchange) -> list[Exchange]:
+    """A stream whose model is a terminal's escape, and a request that got no answer."""
+    failed = Exchange(
+        Request("GET", "http://b.test/v1/models?a=1"), None, State.CONNECT_FAILED, end_ns=2_000_000
+    )
+    return [make_exchange(model="\x1b[2J[red]"), failed]
+
+
+@pytest.mark.parametrize("name", ["a.db", "a.jsonl"])
+def test_json_is_the_same_for_both_forms(
+    name: str, exchanges: list[Exchange], write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ls", str(write(*reversed(exchanges), name=name)), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [list(row) for row in rows] == [[column.name for column in COLUMNS]] * 2
+    assert rows == [
+        {
+            "id": 1, "time": None, "upstream": None, "method": "GET", "path": "/v1/models?a=1",
+            "status": None, "model": None, "dialect": "bytes", "events": 0, "chunks": 0, "tokens_in": None,
+            "tokens_out": None, "ttft_ms": None, "duration_ms": 2.0, "state": "connect_failed",
+        },
+        {
+            "id": 2, "time": "2026-01-02T03:04:00.5Z", "upstream": "openai", "method": "POST",
+            "path": "/v1/chat/completions", "status": 200, "model": "\x1b[2J[red]", "dialect": "openai.chat",
+            "events": 5, "chunks": 5, "tokens_in": 5, "tokens_out": 3, "ttft_ms": 100.0, "duration_ms": 141.0,
+            "state": "complete",
+        },
+    ]  # fmt: skip
+
+
+def test_the_table(exchanges: list[Exchange], write: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ls", str(write(*exchanges))]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    titles = [column.title for column in COLUMNS]
+    assert all(title in lines[0] for title in titles)
+    assert "connect_failed" in lines[1]
+    assert "␛[2J[red]" in lines[2]
+    assert "2026-01-02 03:04:00" in lines[2]
+
+
+def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.txt").write_text("no recording")
+    for path in (tmp_path / "a.txt", tmp_path / "none.db", tmp_path):
+        assert main(["ls", str(path)]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith(f"harness: error: {path} ")
+        assert error.count("\n") == 1
+
+
+def test_a_reader_who_leaves_is_no_error(make_exchange: MakeExchange, write: Write) -> None:
+    path = write(*[make_exchange() for _ in range(1000)], name="a.jsonl")
+    command = [sys.executable, "-m", "harness", "ls", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 0
+
+
+@pytest.mark.parametrize(
+    ("started_at", "shown"),
+    [(None, ""), ("2026-01-02T03:04:05Z", "2026-01-02 03:04:05"), ("soon\x1b", "soon␛")],
+)
+def test_readable_time(started_at: str | None, shown: str) -> None:
+    assert readable_time(started_at) == shown
