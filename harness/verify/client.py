@@ -65,9 +65,6 @@ class Conversation:
         self.complete = True
 
 
-type OpenSockets = dict[int, tuple[socket.socket, Conversation]]
-
-
 def converse(
     host: str,
     port: int,
@@ -76,22 +73,49 @@ def converse(
     done: Callable[[Conversation], None],
 ) -> None:
     """Hold conversations, each on a connection of its own, at most `concurrency` at once."""
-    waiting = deque(conversations)
-    poll = select.poll()
-    open_sockets: OpenSockets = {}
-    while waiting or open_sockets:
-        while waiting and len(open_sockets) < concurrency:
+    waiting, table = deque(conversations), Table()
+    while waiting or table.seats:
+        room = bool(waiting) and len(table.seats) < concurrency
+        if room:  # one at a time, since those that are seated must be read meanwhile
             conversation = waiting.popleft()
-            if (connection := begin(host, port, conversation)) is None:
+            connection = begin(host, port, conversation)
+            if connection is None:
                 done(conversation)
-                continue
-            open_sockets[connection.fileno()] = connection, conversation
-            poll.register(connection, select.POLLIN)
-        for fd in over(poll, open_sockets):
-            connection, conversation = open_sockets.pop(fd)
-            poll.unregister(fd)
-            connection.close()
+            else:
+                table.seat(connection, conversation)
+        for conversation in table.listen(0 if room else POLL_MS):
             done(conversation)
+
+
+class Table:
+    """The conversations under way, each with its socket, by the socket's file."""
+
+    def __init__(self) -> None:
+        self.poll = select.poll()
+        self.seats: dict[int, tuple[socket.socket, Conversation]] = {}
+
+    def seat(self, connection: socket.socket, conversation: Conversation) -> None:
+        """Take a conversation in."""
+        self.seats[connection.fileno()] = connection, conversation
+        self.poll.register(connection, select.POLLIN)
+
+    def listen(self, wait_ms: int) -> Iterator[Conversation]:
+        """Wait for bytes and read them; gives the conversations that are over, and closes them."""
+        for fd, _ in self.poll.poll(wait_ms):
+            if read(*self.seats[fd]):
+                yield self.leave(fd)
+        now_ns = time.monotonic_ns()
+        for fd, (_, conversation) in list(self.seats.items()):
+            if now_ns - conversation.sent_ns > conversation.limit_ns:
+                conversation.failure = "it did not end in its time"
+                yield self.leave(fd)
+
+    def leave(self, fd: int) -> Conversation:
+        """Close the connection of a conversation."""
+        connection, conversation = self.seats.pop(fd)
+        self.poll.unregister(fd)
+        connection.close()
+        return conversation
 
 
 def begin(host: str, port: int, conversation: Conversation) -> socket.socket | None:
@@ -111,19 +135,6 @@ def begin(host: str, port: int, conversation: Conversation) -> socket.socket | N
         return None
     connection.setblocking(False)
     return connection
-
-
-def over(poll: "select.poll", open_sockets: OpenSockets) -> Iterator[int]:
-    """Wait for bytes and read them; gives the files of the conversations that are over."""
-    for fd, _ in poll.poll(POLL_MS):
-        connection, conversation = open_sockets[fd]
-        if read(connection, conversation):
-            yield fd
-    now_ns = time.monotonic_ns()
-    for fd, (_, conversation) in list(open_sockets.items()):
-        if now_ns - conversation.sent_ns > conversation.limit_ns:
-            conversation.failure = "it did not end in its time"
-            yield fd
 
 
 def read(connection: socket.socket, conversation: Conversation) -> bool:
