@@ -1,7 +1,6 @@
 """`harness import`: interchange JSON Lines into a recording."""
 
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,11 +40,10 @@ def lines(file: Path) -> "Recording":
 def append(recording: "Recording", db: Path) -> None:
     """Add all exchanges, in their order, to a new capture."""
     from harness.core.derive import derive  # noqa: PLC0415
-    from harness.store.capture import Capture  # noqa: PLC0415
+    from harness.store.capture import Capture, now  # noqa: PLC0415
     from harness.store.writer import RecordingWriter  # noqa: PLC0415
 
-    now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     with RecordingWriter(db) as writer:
-        writer.start_capture(Capture(now, versions={"harness": __version__}))
+        writer.start_capture(Capture(now(), versions={"harness": __version__}))
         for exchange in recording.exchanges():
             writer.add(exchange, derive(exchange))

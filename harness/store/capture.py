@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from harness.core.redaction import Rules
@@ -24,3 +25,8 @@ class Capture:
     redaction: Rules | None = None
     ended_at: str | None = None
     id: int = 0
+
+
+def now() -> str:
+    """The wall clock as captures note it: RFC 3339 with a `Z`, to the microsecond."""
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

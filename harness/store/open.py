@@ -1,5 +1,6 @@
 """Opening a recording, whichever of its two forms it has."""
 
+import stat
 from pathlib import Path
 
 from harness.core.errors import BadInput
@@ -30,6 +31,8 @@ def open_recording(path: Path) -> Recording:
 def head_of(path: Path) -> bytes:
     """The first bytes of a file; BadInput if it cannot be read."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise BadInput(f"{path} is no plain file, and a recording is read more than once")
         with path.open("rb") as file:
             return file.read(SNIFFED_BYTES)
     except FileNotFoundError:

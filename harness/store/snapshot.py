@@ -40,6 +40,7 @@ class Snapshot:
     def __init__(self, path: Path, formats: Formats = FORMATS) -> None:
         """Raises BadInput: no database, no recording, damaged, or a newer format than `formats`."""
         self._path, self._formats = path, formats
+        self._file = path.resolve()  # SQLite keeps the log beside what a symbolic link points to
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         try:
             self.connection = self._in_place() or self._from_copy()
@@ -63,12 +64,10 @@ class Snapshot:
 
     def _in_place(self) -> sqlite3.Connection | None:
         """A connection to the file itself; None where only a copy will do."""
-        check_header(self._path)
-        if needs_copy(self._path):
+        check_header(self._file, self._path)
+        if needs_copy(self._file):
             return None
-        connection = sqlite3.connect(
-            f"{self._path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None
-        )
+        connection = sqlite3.connect(f"{self._file.as_uri()}?mode=ro", uri=True, isolation_level=None)
         try:
             if not pending(connection, self._path, self._formats):
                 return connection
@@ -83,8 +82,8 @@ class Snapshot:
     def _from_copy(self) -> sqlite3.Connection:
         """A connection to a temporary copy in the newest format."""
         self._folder = tempfile.TemporaryDirectory(prefix="harness-")
-        target = Path(self._folder.name) / self._path.name
-        copy_database(self._path, target)
+        target = Path(self._folder.name) / self._file.name
+        copy_database(self._file, target)
         connection = sqlite3.connect(target, isolation_level=None)
         try:
             if pending(connection, self._path, self._formats):
@@ -102,10 +101,10 @@ class Snapshot:
             self._folder.cleanup()
 
 
-def check_header(path: Path) -> None:
-    """Raise BadInput unless the file begins as an SQLite database that harness made."""
-    with path.open("rb") as file:
-        header = file.read(HEADER_BYTES)
+def check_header(file: Path, path: Path) -> None:
+    """Raise BadInput, naming `path`, unless the file begins as an SQLite database that harness made."""
+    with file.open("rb") as opened:
+        header = opened.read(HEADER_BYTES)
     if not header.startswith(MAGIC) or len(header) < HEADER_BYTES:
         raise BadInput(f"{path} is no recording: it is no SQLite database")
     if int.from_bytes(header[68:72]) != APPLICATION_ID:

@@ -8,20 +8,22 @@ Times are the caller's; the wall clock is read only to note when a capture ended
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
 from harness.core.derive import Derived
 from harness.core.errors import BadInput, NotRecorded
 from harness.core.exchange import Exchange
-from harness.store.capture import Capture
+from harness.store.capture import Capture, now
 from harness.store.rows import Row, capture_row, event_rows, exchange_row, insert
 from harness.store.schema import APPLICATION_ID, FORMATS
 from harness.store.snapshot import Snapshot, pending
 
 BUSY_S = 10.0
 """How long one writer waits for another, or for a reader of a database at rest."""
+
+PRIMARY = 0xFF
+"""The part of an SQLite error code that is the same for all its extended forms."""
 
 CHUNK = "INSERT INTO chunks (exchange_id, seq, offset_ns, data) VALUES (?, ?, ?, ?)"
 EVENT = "INSERT INTO events (exchange_id, seq, offset_ns, name, data) VALUES (?, ?, ?, ?, ?)"
@@ -48,13 +50,14 @@ class RecordingWriter:
 
     def start_capture(self, capture: Capture) -> int:
         """Note that a capture begins; what is added from now on belongs to it. Returns its id."""
-        self._capture = self._insert("captures", capture_row(capture))
+        with self._transaction():
+            self._capture = self._inserted("captures", capture_row(capture))
         self._started.append(self._capture)
         self._position = 0
         return self._capture
 
     def add(self, exchange: Exchange, derived: Derived) -> int:
-        """Store an exchange with all of its chunks and events, or nothing. Returns its id."""
+        """Store an exchange of the capture that was started last, all of it or nothing. Returns its id."""
         row = exchange_row(exchange, derived, self._capture, self._position + 1)
         chunks = exchange.response.chunks if exchange.response else ()
         with self._transaction():
@@ -69,18 +72,11 @@ class RecordingWriter:
         """End the captures, and leave one file without log where no other program has it open."""
         try:
             with self._transaction():
-                ended = [
-                    (datetime.now(UTC).isoformat().replace("+00:00", "Z"), number) for number in self._started
-                ]
+                ended = [(now(), number) for number in self._started]
                 self._connection.executemany("UPDATE captures SET ended_at = ? WHERE id = ?", ended)
-            self._started.clear()
             settle(self._connection)
         finally:
             self._connection.close()
-
-    def _insert(self, table: str, row: Row) -> int:
-        with self._transaction():
-            return self._inserted(table, row)
 
     def _inserted(self, table: str, row: Row) -> int:
         number = self._connection.execute(insert(table, row), row).lastrowid
@@ -115,7 +111,7 @@ def check_appendable(path: Path) -> None:
 
 def cannot_be_written(error: OSError | sqlite3.Error) -> str:
     """Why a file cannot be written, for people."""
-    code = getattr(error, "sqlite_errorcode", None)
+    code = getattr(error, "sqlite_errorcode", 0) & PRIMARY
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return "is in use by another program: close that first, or record to another file"
     return f"cannot be written: {getattr(error, 'strerror', None) or error}"

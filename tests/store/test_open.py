@@ -1,5 +1,6 @@
 """Telling recordings apart by content, and saying what is none."""
 
+import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -52,5 +53,11 @@ def test_a_database_of_somebody_else(tmp_path: Path) -> None:
 def test_no_such_file_and_a_folder(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="does not exist"):
         open_recording(tmp_path / "none.db")
-    with pytest.raises(BadInput, match="cannot be read: Is a directory"):
+    with pytest.raises(BadInput, match="is no plain file"):
         open_recording(tmp_path)
+
+
+def test_a_pipe_is_said_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(BadInput, match="is no plain file"):
+        open_recording(tmp_path / "pipe")

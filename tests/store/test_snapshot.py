@@ -102,6 +102,10 @@ def test_the_log_of_a_killed_recorder_is_read_and_left(
     assert before["a.db-wal"][0] > 0
     exchanges = read_all(path)
     assert len(exchanges) >= 20
+    link = temporary.with_name("link")
+    link.symlink_to(path)
+    assert read_all(link) == exchanges
+    link.unlink()
     assert all(exchange.response and len(exchange.response.chunks) == 20 for exchange in exchanges)
     assert folder_state(tmp_path) == before
     assert list(temporary.iterdir()) == []
