@@ -42,7 +42,7 @@ def canonical_text(body: bytes, headers: Headers = ()) -> str:
     value = parse_json(plain)
     if value is None:
         return plain.decode("utf-8", "surrogateescape")
-    return json.dumps(canonical(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
 def plain_body(body: bytes, headers: Headers) -> bytes:
@@ -57,14 +57,16 @@ def plain_body(body: bytes, headers: Headers) -> bytes:
 
 
 def parse_json(body: bytes) -> Json:
-    """An object or array in a body; None for anything else, scalars included."""
+    """An object or array in a body, in canonical form; None for anything else, scalars included.
+
+    JSON that is nested deeper than Python recurses (some hundred levels) counts as no JSON.
+    """
     if body.lstrip()[:1] not in (b"{", b"["):
         return None
     try:
-        value: Json = json.loads(body)
+        return canonical(json.loads(body))
     except (ValueError, RecursionError):
         return None
-    return value
 
 
 def canonical(value: Json) -> Json:

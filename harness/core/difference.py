@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from harness.core.canonical import Json, canonical, canonical_query, flatten, parse_json, plain_body
+from harness.core.canonical import Json, canonical_query, flatten, parse_json, plain_body
 from harness.core.exchange import Request
 
 SHOWN = 60
@@ -38,7 +38,7 @@ def fields(request: Request) -> dict[str, Any]:
 
 def body_fields(value: Json) -> dict[str, Any]:
     """The leaves of a JSON body, each under `body` and its pointer."""
-    return {f"body{pointer}": leaf for pointer, leaf in flatten(canonical(value)).items()}
+    return {f"body{pointer}": leaf for pointer, leaf in flatten(value).items()}
 
 
 def differences(recorded: dict[str, Any], requested: dict[str, Any]) -> list[Difference]:

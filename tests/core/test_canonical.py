@@ -106,6 +106,12 @@ def test_what_is_no_json_object_or_array_is_none(body: bytes) -> None:
     assert parse_json(body) is None
 
 
+@pytest.mark.parametrize("depth", [400, 900, 2_000, 9_000, 50_000])
+def test_json_of_any_depth_has_a_key_of_its_own(depth: int) -> None:
+    deep = b'{"a":' * depth + b"1" + b"}" * depth
+    assert key(deep) != key(deep.replace(b"1", b"2"))
+
+
 def test_flatten_names_every_leaf() -> None:
     assert flatten({"a": [1, {"b/c": None, "d~": {}}], "e": []}) == {
         "/a/0": 1,
