@@ -55,7 +55,7 @@ wheel-check: $(READY) ## build the wheel and try what users install
 	UV=$(UV) $(BIN)/python tests/packaging/check_wheel.py
 
 recording: $(READY) ## make recordings/tiny-llama.db anew
-	$(BIN)/python -m harness.demo.make_recording recordings/tiny-llama.db
+	$(BIN)/python -m harness.demo.recording recordings/tiny-llama.db
 
 clean: ## remove what the other targets made
 	rm -rf .venv .tools build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

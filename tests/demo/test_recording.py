@@ -1,0 +1,63 @@
+"""The committed recording: small, without secrets, and still an answer to every conversation."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.child import Child, harness_command
+from harness.core.derive import derive
+from harness.core.exchange import Exchange
+from harness.demo.conversations import CONVERSATIONS, KEY, Answer, play, sync_clients
+from harness.store.open import open_recording
+
+RECORDING = Path(__file__).parents[2] / "recordings" / "tiny-llama.db"
+
+
+@pytest.fixture(scope="module")
+def exchanges() -> list[Exchange]:
+    with open_recording(RECORDING) as recording:
+        return list(recording.exchanges())
+
+
+def test_it_is_small_has_all_dialects_and_all_ends_that_a_client_makes(exchanges: list[Exchange]) -> None:
+    assert RECORDING.stat().st_size < 500_000
+    assert len(exchanges) == len(CONVERSATIONS)
+    assert {derive(exchange).dialect for exchange in exchanges} == {
+        "openai.chat",
+        "openai.completions",
+        "openai.responses",
+        "openai.embeddings",
+        "anthropic.messages",
+        "bytes",
+    }
+    assert {exchange.state.value for exchange in exchanges} == {"complete", "client_abort"}
+
+
+def test_it_holds_no_key_and_no_place_of_the_machine_it_was_made_on() -> None:
+    data = RECORDING.read_bytes()
+    assert b"Bearer [redacted]" in data
+    assert [word for word in (KEY, "/root", "/home", "/tmp") if word.encode() in data] == []
+
+
+def test_it_answers_every_conversation(exchanges: list[Exchange]) -> None:
+    """If this misses, the conversations were changed: `make recording` makes it anew."""
+    with (
+        Child(harness_command("replay", str(RECORDING), "--port", "0", "--speed", "0")) as replay,
+        sync_clients(f"{replay.url}/v1", replay.url) as clients,
+    ):
+        answers = [play(call, clients) for call in CONVERSATIONS]
+    assert replay.process.returncode == 0
+    streams = [
+        (text_of(answer), derive(exchange).text)
+        for call, answer, exchange in zip(CONVERSATIONS, answers, exchanges, strict=True)
+        if call.method == "chat.completions.create" and call.streams and call.take is None
+    ]
+    assert len(streams) == 5
+    for answered, recorded in streams:
+        assert answered == recorded
+
+
+def text_of(answer: Answer) -> str:
+    """The text of a chat stream as an SDK saw it."""
+    choices = [event["choices"][0] for event in answer if event["choices"]]
+    return "".join(choice["delta"]["content"] or "" for choice in choices)

@@ -1,0 +1,197 @@
+"""Try what users install: `make wheel-check`, from the root of the checkout.
+
+Builds the wheel and installs it into empty environments outside the checkout. With `[all]`, every
+command that `harness --help` names says its help and does its work; without extras, on 3.12 and 3.13,
+recordings are looked at and replayed, and what needs an extra says in one line which.
+
+A new command needs a line in `RUNS`. Schemas and Locust files that the wheel is to carry are proved
+here by the run of the command that reads them.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+ROOT = Path(__file__).resolve().parents[2]
+RECORDING = ROOT / "recordings" / "tiny-llama.db"
+UV = os.environ.get("UV", "uv")
+
+ASK = """
+import os, urllib.request
+with urllib.request.urlopen(os.environ["OPENAI_BASE_URL"] + "/models", timeout=30) as answer:
+    assert b"tiny-llama" in answer.read()
+"""
+"""A program behind `--`: one request that the recording answers."""
+
+REPLAY = "replay {recording} --port 0 -- "
+RUNS: Mapping[str, tuple[str, str]] = {
+    "ls": ("ls {recording}", "openai.chat"),
+    "show": ("show {recording} 2", "tiny-llama"),
+    "stats": ("stats {recording}", "tiny-llama"),
+    "export": ("export {recording} -o lines.jsonl", ""),
+    "import": ("import lines.jsonl --db imported.db", ""),
+    "replay": (REPLAY + "python ask.py", "1 answered, 0 missed"),
+    "verify": ("verify {recording} --tolerance-ms 60000", "0 with other bytes"),
+    "record": (REPLAY + "sh record.sh", "recorded 1 exchange"),
+    "demo": ("demo --out made", "25 of 25 answers equal"),
+}
+"""Command -> a run of it, in this order, and what it must print. The recorder's upstream is a replay."""
+
+RECORD = 'harness record --upstream "${OPENAI_BASE_URL%/v1}" --db recorded.db -- python ask.py\n'
+EXTRAS = {"record": "record --upstream http://127.0.0.1:9", "demo": "demo"}
+"""Extra -> a command that needs it."""
+TIMING = {"verify": (0, 3), "demo": (0, 1)}
+"""Exit codes of what also judges times, which a busy machine may spoil; all others must be 0."""
+NEVER_IN_BASE = ("mitmproxy", "locust", "gevent")
+
+
+class Failed(Exception):
+    """A check of the wheel failed; the message says which, and what was printed."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """An environment with the wheel, and an empty folder to run in, both outside the checkout."""
+
+    name: str
+    folder: Path
+
+    @property
+    def programs(self) -> Path:
+        """Where its `python` and `harness` are."""
+        return self.folder / "venv" / "bin"
+
+    @property
+    def work(self) -> Path:
+        """The working directory of everything that runs."""
+        return self.folder / "work"
+
+    def run(self, *command: str) -> tuple[int, str]:
+        """Run a program of the environment; its exit code and all it printed."""
+        variables = {name: value for name, value in os.environ.items() if name in {"HOME", "LANG", "TMPDIR"}}
+        result = subprocess.run(
+            [self.programs / command[0], *command[1:]],
+            cwd=self.work,
+            env=variables | {"PATH": f"{self.programs}:{os.environ['PATH']}"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        return result.returncode, result.stdout
+
+    def expect(self, command: str, text: str, codes: tuple[int, ...] = (0,)) -> str:
+        """Run harness; what it printed. Raises `Failed` on another exit code, or where `text` is missing."""
+        line = shlex.split(command.format(recording=RECORDING))
+        code, said = self.run("harness", *line)
+        if code not in codes or text not in said:
+            wanted = f"exit code {' or '.join(map(str, codes))} and {text!r}"
+            raise Failed(f"{self.name}: harness {command}: exit code {code}, not {wanted}\n{said}")
+        print(f"ok  {self.name}: harness {command}", flush=True)
+        return said
+
+
+def uv(*arguments: str | Path) -> None:
+    """Run uv in the checkout, quietly."""
+    subprocess.run([UV, "--quiet", *arguments], cwd=ROOT, check=True)
+
+
+def install(name: str, folder: Path, python: str, wheel: str, versions: Path) -> Environment:
+    """An empty environment of a Python with the wheel in it, at the versions of uv.lock."""
+    made = Environment(name, folder / name.replace(" ", "-"))
+    made.work.mkdir(parents=True)
+    (made.work / "ask.py").write_text(ASK)
+    (made.work / "record.sh").write_text(RECORD)
+    uv("venv", "--no-project", "--python", python, made.folder / "venv")
+    uv("pip", "install", "--python", made.programs / "python", "--constraints", versions, wheel)
+    return made
+
+
+def commands_of(environment: Environment) -> list[str]:
+    """The commands that `harness --help` names."""
+    _, listed = environment.expect("--help", "Commands:").split("Commands:")
+    return re.findall(r"^  (\w+)", listed, re.MULTILINE)
+
+
+def check_all(environment: Environment) -> None:
+    """Every command says its help and does its work."""
+    commands = commands_of(environment)
+    if unknown := set(commands) ^ set(RUNS):
+        raise Failed(f"commands and the runs of this check are not the same: {', '.join(sorted(unknown))}")
+    for command in commands:
+        environment.expect(f"{command} --help", "Usage: harness")
+    for command, (line, text) in RUNS.items():
+        environment.expect(line, text, TIMING.get(command, (0,)))
+
+
+def check_base(environment: Environment) -> None:
+    """Without extras: nothing heavy is there, recordings work, and a missing extra is named."""
+    search = f"from importlib.util import find_spec; print([n for n in {NEVER_IN_BASE} if find_spec(n)])"
+    code, found = environment.run("python", "-c", f"import harness; {search}")
+    if (code, found) != (0, "[]\n"):
+        raise Failed(f"{environment.name}: the base install holds {found}")
+    for command, (line, text) in RUNS.items():
+        if command not in EXTRAS:
+            environment.expect(line, text, TIMING.get(command, (0,)))
+    for extra, line in EXTRAS.items():
+        said = environment.expect(line, f"traffic-harness[{extra}]", (2,))
+        if said.count("\n") != 1:
+            raise Failed(f"{environment.name}: a missing extra is to be one line, not\n{said}")
+
+
+def find_python(version: str) -> str | None:
+    """A Python of this version that runs: on the path, or among pyenv's."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    name = f"python{version}"
+    for path in (shutil.which(name) or name, *map(str, pyenv.glob(f"versions/{version}.*/bin/{name}"))):
+        with suppress(FileNotFoundError):
+            if subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0:
+                return path
+    return None
+
+
+def main() -> int:
+    """Build, install, check; 1 where a check failed."""
+    with TemporaryDirectory(prefix="harness-wheel-") as name:
+        folder = Path(name)
+        uv("build", "--wheel", "--out-dir", folder / "dist")
+        [wheel] = (folder / "dist").glob("*.whl")
+        versions = folder / "versions.txt"
+        uv(
+            "export",
+            "--locked",
+            "--all-extras",
+            "--no-dev",
+            "--no-emit-project",
+            "--no-hashes",
+            "-o",
+            versions,
+        )
+        older = find_python("3.12")
+        if older is None and os.environ.get("HARNESS_REQUIRE_TOOLS") == "1":
+            raise Failed("there is no Python 3.12 here")
+        ours = f"{sys.version_info.major}.{sys.version_info.minor}"
+        for version, python in {"3.12": older, ours: sys.executable}.items():
+            if python is None:
+                print(f"skipped: base on {version}, which is not installed")
+                continue
+            check_base(install(f"base on {version}", folder, python, str(wheel), versions))
+        check_all(install("all", folder, sys.executable, f"{wheel}[all]", versions))
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Failed as failure:
+        sys.exit(f"wheel check: {failure}")
