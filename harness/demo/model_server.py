@@ -33,6 +33,7 @@ SLOTS = 4
 CONTEXT = 4096
 """Tokens of one prompt and its answer."""
 LISTENING = "listening on "
+ENDINGS = (signal.SIGINT, signal.SIGTERM)
 
 
 class ModelServer:
@@ -105,19 +106,14 @@ def start(layers: int, port: int) -> Any:
             raise BadInput(f"cannot listen on 127.0.0.1:{port}: is the port in use?") from error
 
 
-def watch_for_end(until_stdin_closes: bool) -> threading.Event:
-    """An event that SIGINT or SIGTERM sets, or the loss of the other end of stdin."""
-    ended = threading.Event()
+def end_with_stdin() -> None:
+    """From a thread of its own, end this process when the other end of stdin is gone."""
 
     def read_to_the_end() -> None:
         sys.stdin.read()
-        ended.set()
+        os.kill(os.getpid(), signal.SIGTERM)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
-    if until_stdin_closes:
-        threading.Thread(target=read_to_the_end, daemon=True).start()
-    return ended
+    threading.Thread(target=read_to_the_end, daemon=True).start()
 
 
 def main() -> int:
@@ -129,14 +125,18 @@ def main() -> int:
     parser.add_argument("--layers", type=int, default=FAST, help="more layers make slower tokens")
     parser.add_argument("--until-stdin-closes", action="store_true", help="end with the parent process")
     options = parser.parse_args()
+    # Blocked before the server's threads start, which inherit it: a signal that reached one of them
+    # would not wake this thread.
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
     try:
         server = start(options.layers, options.port)
     except HarnessError as error:
         print(f"harness: error: {error}", file=sys.stderr)
         return error.exit_code
-    ended = watch_for_end(options.until_stdin_closes)
     print(f"{LISTENING}{server.listening_address}", flush=True)
-    ended.wait()
+    if options.until_stdin_closes:
+        end_with_stdin()
+    signal.sigwait(ENDINGS)
     os._exit(0)  # the server's destructor would wait for clients that are still connected
 
 

@@ -88,10 +88,13 @@ def test_a_taken_port_is_one_line() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it(number: signal.Signals) -> None:
     with subprocess.Popen(COMMAND, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout
-        assert server.stdout.readline().startswith("listening on http://127.0.0.1:")
-        server.send_signal(number)
-        assert server.wait(30) == 0
+        try:
+            assert server.stdout
+            assert server.stdout.readline().startswith("listening on http://127.0.0.1:")
+            server.send_signal(number)
+            assert server.wait(30) == 0
+        finally:
+            server.kill()
 
 
 def test_it_ends_with_its_parent_while_a_stream_is_open() -> None:
