@@ -8,9 +8,11 @@ same, so that two requests which differ only in their secrets are the same reque
 
 from dataclasses import replace
 
+from harness.core.derive import Derived
 from harness.core.encoding import encoding_of, pieces
 from harness.core.exchange import Exchange, Headers, Request, Response
 from harness.core.masks import MASK, STARS, Key, Mask, Row, Rules, long_mask, same_mask
+from harness.core.said import mask_said
 
 __all__ = ["Key", "Redactor", "Rules"]
 
@@ -44,6 +46,25 @@ class Redactor:
             masked = replace(masked, response=response, rewritten=exchange.rewritten or decoded)
             count += found
         return masked, count
+
+    def across_events(self, exchange: Exchange, derived: Derived) -> tuple[Exchange, int]:
+        """The exchange without secrets that its stream tells piece by piece, and how many there were.
+
+        For an exchange that is masked already, and what was derived from that: a model says a key
+        token by token, so that no event holds all of it. Derive again where the count is not 0.
+        """
+        said = "".join(derived.content_text)
+        plain = said.encode("ascii", "replace")  # a byte a character: secrets are plain ASCII
+        masked, count = self.body(plain, long_mask)
+        if not count or exchange.response is None:
+            return exchange, 0
+        overlay = zip(said, plain.decode(), masked.decode(), strict=True)
+        text = "".join(now if now != then else kept for kept, then, now in overlay)
+        chunks = _plain(exchange.response)
+        body = mask_said(b"".join(data for _, data in chunks), derived, text)
+        response, decoded = _rewritten(exchange.response, cut_like(chunks, body))
+        rewritten = exchange.rewritten or decoded
+        return replace(exchange, response=response, rewritten=rewritten), count
 
     def request(self, request: Request) -> Request:
         """The request as it is kept, so that one that just came in can be compared with it."""
@@ -84,18 +105,13 @@ class Redactor:
 
     def _response(self, response: Response) -> tuple[Response, int, bool]:
         headers, in_headers = self._headers(response.headers)
-        decoded = _decoded(headers, response.chunks)
-        plain = response.chunks if decoded is None else decoded
-        chunks, in_body = self._chunks(plain)
+        response = replace(response, headers=headers)
+        chunks = _plain(response)
+        body, in_body = self.body(b"".join(data for _, data in chunks), long_mask)
         if not in_body:
-            return replace(response, headers=headers), in_headers, False
-        length = sum(len(data) for _, data in chunks)
-        headers = _fitting(headers, len(response.body), length, decoded=decoded is not None)
-        return replace(response, headers=headers, chunks=chunks), in_headers + in_body, decoded is not None
-
-    def _chunks(self, chunks: Chunks) -> tuple[Chunks, int]:
-        masked, count = self.body(b"".join(data for _, data in chunks), long_mask)
-        return (cut_like(chunks, masked), count) if count else (chunks, 0)
+            return response, in_headers, False
+        response, decoded = _rewritten(response, cut_like(chunks, body))
+        return response, in_headers + in_body, decoded
 
     def _headers(self, headers: Headers) -> tuple[Headers, int]:
         masked = tuple((name, self._header(name.lower(), value)) for name, value in headers)
@@ -138,6 +154,19 @@ def _decoded(headers: Headers, chunks: Chunks) -> Chunks | None:
     except ValueError:
         return tuple(decoded) or None
     return tuple(decoded)
+
+
+def _plain(response: Response) -> Chunks:
+    decoded = _decoded(response.headers, response.chunks)
+    return response.chunks if decoded is None else decoded
+
+
+def _rewritten(response: Response, plain: Chunks) -> tuple[Response, bool]:
+    """The response with these chunks, which are not encoded; whether the old ones were."""
+    decoded = _decoded(response.headers, response.chunks) is not None
+    after = sum(len(data) for _, data in plain)
+    headers = _fitting(response.headers, len(response.body), after, decoded=decoded)
+    return replace(response, headers=headers, chunks=plain), decoded
 
 
 def _fitting(headers: Headers, before: int, after: int, *, decoded: bool) -> Headers:

@@ -105,8 +105,7 @@ class Writer:
     def store(self, message: Message) -> None:
         """Mask, derive, judge, store, and say so."""
         raw = exchange_of(message, self.upstreams, self.settings.anchor)
-        masked, _ = self.redactor.exchange(raw)
-        derived = derive(masked)
+        masked, derived = self.masked(raw)
         connected = bool(message.head["connected"])
         exchange = judged(masked, derived, How(message.head["how"]), connected=connected)
         number = self.recording.add(exchange, derived)
@@ -116,6 +115,13 @@ class Writer:
                 show(console.line(exchange, derived))
             case "json":
                 show(console.as_json(number, exchange, derived))
+
+    def masked(self, raw: Exchange) -> tuple[Exchange, Derived]:
+        """An exchange without its secrets, and what follows from it."""
+        masked, _ = self.redactor.exchange(raw)
+        derived = derive(masked)
+        masked, said = self.redactor.across_events(masked, derived)
+        return masked, derive(masked) if said else derived
 
     def trouble(self, text: str) -> None:
         """Something may be missing in the recording."""

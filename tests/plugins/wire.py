@@ -12,6 +12,7 @@ After the last step the connection is kept for the next request. All requests ar
 """
 
 import os
+import re
 import signal
 import socket
 import struct
@@ -206,8 +207,9 @@ class Recorder:
         """The port of the only upstream, or of the first."""
         return next(iter(self.ports.values()))
 
-    def client(self) -> Client:
-        return Client(self.port)
+    def client(self, name: str | None = None) -> Client:
+        """A connection to the listener of an upstream, or of the first."""
+        return Client(self.ports[name] if name else self.port)
 
     def errors(self) -> str:
         """What it has said on stderr so far."""
@@ -233,8 +235,9 @@ class Recorder:
         """Pids of the proxy and the writer, by name."""
         names = {}
         for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
-            names[next(word for word in command if word.startswith("harness.")).rpartition(".")[2]] = int(pid)
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().decode()
+            if found := re.search(r"\0harness\.record\.(\w+)\0", command):
+                names[found[1]] = int(pid)
         return names
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:

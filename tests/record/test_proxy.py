@@ -1,6 +1,6 @@
 """The proxy process: listeners, upstreams, connections that fail, TLS."""
 
-import datetime
+import datetime as dt
 import ipaddress
 import json
 import socket
@@ -8,7 +8,8 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,85 +18,29 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from harness.core.exchange import State
+from harness.core.errors import BadInput
+from harness.core.exchange import Exchange, State
+from harness.record.ports import free_ports
 
 if TYPE_CHECKING:
-    from tests.plugins.wire import Client, Recorder, Upstream
+    from tests.plugins.wire import Recorder, Upstream
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
-
-
-def answer_to(client: "Client", path: str) -> bytes:
-    client.send("GET", path, b"", "Connection: close")
-    return client.read_all()
-
-
-def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
-
-
-def test_connect_failed_is_recorded_as_the_answer_that_the_client_got(
-    start_recorder: Callable[..., "Recorder"],
-) -> None:
-    dead = f"http://127.0.0.1:{closed_port()}"
-    recorder = start_recorder("--upstream", dead).listen()
-    with recorder.client() as client:
-        answer = answer_to(client, "/v1/models")
-    exchange = recorder.exchange("/v1/models")
-    assert exchange.state is State.CONNECT_FAILED
-    assert exchange.error
-    assert exchange.connect_ns == 0
-    response = exchange.response
-    assert response is not None
-    lines = [f"{response.http_version} {response.status} Bad Gateway"]
-    lines += [f"{name}: {value}" for name, value in response.headers]
-    assert "\r\n".join([*lines, "", ""]).encode() + response.body == answer
-    assert recorder.stop() == 0
-
-
-def test_two_upstreams_with_prefixes(
-    start_recorder: Callable[..., "Recorder"], upstream: "Upstream", other_upstream: "Upstream"
-) -> None:
-    upstream.on("/api/v1/x?y=1", OK)
-    other_upstream.on("/v1/x", OK)
-    recorder = start_recorder(
-        "--upstream", f"openrouter={upstream.url}/api", "--upstream", f"local={other_upstream.url}/v1/"
-    ).listen(2)
-    for name, path in (("openrouter", "/v1/x?y=1"), ("local", "/v1/x")):
-        recorder.ports = {name: recorder.ports[name], **recorder.ports}
-        with recorder.client() as client:
-            assert answer_to(client, path).endswith(b"{}")
-    first, second = recorder.exchange("/v1/x?y=1"), recorder.exchange("/v1/x")
-    assert (first.upstream, first.request.url) == ("openrouter", f"{upstream.url}/api/v1/x?y=1")
-    assert (second.upstream, second.request.url) == ("local", f"{other_upstream.url}/v1/x")
-    assert recorder.stop() == 0
-
-
-def test_an_upstream_that_is_the_recorder_itself_is_no_endless_loop(
-    start_recorder: Callable[..., "Recorder"],
-) -> None:
-    port = closed_port()
-    recorder = start_recorder("--upstream", f"http://127.0.0.1:{port}", "--port", str(port)).listen()
-    with recorder.client() as client:
-        assert answer_to(client, "/loop").startswith(b"HTTP/1.1 502")
-    assert recorder.exchange("/loop").state is State.CONNECT_FAILED
 
 
 def certificate(folder: Path) -> Path:
     """A self-signed certificate of 127.0.0.1 with its key, as one PEM file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "harness test")])
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     built = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(
             x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
         )
@@ -110,43 +55,119 @@ def certificate(folder: Path) -> Path:
     return path
 
 
-def serve_tls(listener: socket.socket, pem: Path, answers: int) -> None:
+def serve_tls(listener: socket.socket, pem: Path) -> None:
+    """Answer one connection."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
-    for _ in range(answers):
-        connection, _address = listener.accept()
-        try:
-            with context.wrap_socket(connection, server_side=True) as secure:
-                secure.recv(65536)
-                secure.sendall(OK)
-                secure.recv(1)
-        except OSError:  # the client did not like the certificate
-            connection.close()
+    connection, _address = listener.accept()
+    try:
+        with context.wrap_socket(connection, server_side=True) as secure:
+            secure.recv(65536)
+            secure.sendall(OK)
+            secure.recv(1)
+    except OSError:  # the client did not like the certificate
+        connection.close()
 
 
-@pytest.mark.parametrize("trusted", [True, False])
-def test_tls_upstream(start_recorder: Callable[..., "Recorder"], tmp_path: Path, trusted: bool) -> None:
-    pem = certificate(tmp_path)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = threading.Thread(target=serve_tls, args=(listener, pem, 1))
-        server.start()
-        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
-        env = {"SSL_CERT_FILE": str(pem)} if trusted else {}
-        recorder = start_recorder("--upstream", url, env=env).listen()
-        with recorder.client() as client:
-            answer = answer_to(client, "/v1/models")
-        exchange = recorder.exchange("/v1/models")
-        server.join(10)
-    assert exchange.request.url == f"{url}/v1/models"
-    if trusted:
-        assert answer.endswith(b"{}")
-        assert exchange.state is State.COMPLETE
-        assert exchange.connect_ns > 0
-    else:
-        assert answer.startswith(b"HTTP/1.1 502")
-        assert exchange.state is State.CONNECT_FAILED
-        assert "certificate" in str(exchange.error).lower()
-    assert recorder.stop() == 0
+@pytest.fixture(scope="module")
+def tls_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[str, Path]]]:
+    """Two servers with certificates of their own: name -> URL and certificate."""
+    servers = {}
+    with ExitStack() as held:
+        for name in ("trusted", "untrusted"):
+            pem = certificate(tmp_path_factory.mktemp(name))
+            listener = held.enter_context(socket.create_server(("127.0.0.1", 0)))
+            threading.Thread(target=serve_tls, args=(listener, pem), daemon=True).start()
+            servers[name] = f"https://127.0.0.1:{listener.getsockname()[1]}", pem
+        yield servers
+
+
+@pytest.fixture(scope="module")
+def recorder(
+    start_recorder: Callable[..., "Recorder"],
+    upstream: "Upstream",
+    other_upstream: "Upstream",
+    tls_servers: dict[str, tuple[str, Path]],
+) -> "Recorder":
+    """A recorder of upstreams of many kinds; the first is the recorder itself."""
+    first = next(port for port in range(20_000, 30_000) if are_free(port, 6))
+    upstreams = {
+        "loop": f"http://127.0.0.1:{first}",
+        "dead": f"http://127.0.0.1:{first + 6}",
+        "openrouter": f"{upstream.url}/api",
+        "local": f"{other_upstream.url}/v1/",
+        **{name: url for name, (url, _) in tls_servers.items()},
+    }
+    arguments = [word for name, url in upstreams.items() for word in ("--upstream", f"{name}={url}")]
+    env = {"SSL_CERT_FILE": str(tls_servers["trusted"][1])}
+    return start_recorder(*arguments, "--port", str(first), env=env).listen(len(upstreams))
+
+
+def are_free(first: int, count: int) -> bool:
+    try:
+        return len(free_ports("127.0.0.1", first, count + 1)) > count
+    except BadInput:
+        return False
+
+
+def answer_of(recorder: "Recorder", name: str, path: str) -> tuple[bytes, Exchange]:
+    """What an upstream answers, and what is recorded of it."""
+    with recorder.client(name) as client:
+        client.send("GET", path, b"", "Connection: close")
+        answer = client.read_all()
+    exchange = recorder.exchange(path)
+    assert exchange.upstream == name
+    return answer, exchange
+
+
+def test_listeners_have_consecutive_ports(recorder: "Recorder") -> None:
+    ports = list(recorder.ports.values())
+    assert ports == list(range(ports[0], ports[0] + 6))
+
+
+def test_connect_failed_is_recorded_as_the_answer_that_the_client_got(recorder: "Recorder") -> None:
+    answer, exchange = answer_of(recorder, "dead", "/dead")
+    assert exchange.state is State.CONNECT_FAILED
+    assert exchange.error
+    assert exchange.connect_ns == 0
+    response = exchange.response
+    assert response is not None
+    lines = [f"{response.http_version} {response.status} Bad Gateway"]
+    lines += [f"{name}: {value}" for name, value in response.headers]
+    assert "\r\n".join([*lines, "", ""]).encode() + response.body == answer
+
+
+def test_prefixes(recorder: "Recorder", upstream: "Upstream", other_upstream: "Upstream") -> None:
+    for name, server, path, asked in (
+        ("openrouter", upstream, "/v1/x?y=1", "/api/v1/x?y=1"),
+        ("local", other_upstream, "/v1/x", "/v1/x"),
+    ):
+        server.on(asked, OK)
+        answer, exchange = answer_of(recorder, name, path)
+        assert answer == OK
+        assert exchange.request.url == server.url + asked
+        assert exchange.request.path == path
+
+
+def test_an_upstream_that_is_the_recorder_itself_is_no_endless_loop(recorder: "Recorder") -> None:
+    answer, exchange = answer_of(recorder, "loop", "/loop")
+    assert answer.startswith(b"HTTP/1.1 502")
+    assert exchange.state is State.CONNECT_FAILED
+
+
+def test_tls_upstream(recorder: "Recorder", tls_servers: dict[str, tuple[str, Path]]) -> None:
+    answer, exchange = answer_of(recorder, "trusted", "/secure")
+    assert answer == OK
+    assert exchange.request.url == tls_servers["trusted"][0] + "/secure"
+    assert exchange.state is State.COMPLETE
+    assert exchange.connect_ns > 0
+
+
+def test_tls_upstream_that_nobody_vouches_for(recorder: "Recorder") -> None:
+    answer, exchange = answer_of(recorder, "untrusted", "/insecure")
+    assert answer.startswith(b"HTTP/1.1 502")
+    assert exchange.state is State.CONNECT_FAILED
+    assert "certificate" in str(exchange.error).lower()
 
 
 def test_a_port_that_somebody_took_meanwhile_is_told() -> None:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import brotli
+import brotli  # type: ignore[import-untyped]
 import pytest
 import zstandard
 
@@ -344,9 +344,7 @@ def test_requests_that_never_were_whole_are_noted(
     assert "/half" not in [exchange.request.path for exchange in recorder.exchanges()]
 
 
-def test_tls_from_a_client_is_refused_in_words(
-    recorder: "Recorder", wait_until: Callable[..., None]
-) -> None:
+def test_tls_from_a_client_is_refused_in_words(recorder: "Recorder", wait_until: Callable[..., None]) -> None:
     with recorder.client() as client:
         client.socket.sendall(bytes.fromhex("160301020001000003fc0303") + bytes(500))
         assert client.read_all() == b""

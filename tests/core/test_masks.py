@@ -1,0 +1,133 @@
+import json
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.core.masks import FIELDS, KEYS, MASK, Key, Row, Rules, long_mask, same_mask
+
+TAIL = "Abc123" * 8
+AWS = "ABCD1234EFGH5678"
+
+
+def secret_of(key: Key) -> str:
+    """A key of this form, such as its provider gives out."""
+    if key.prefix == "eyJ":
+        return f"eyJ{TAIL}.eyJ{TAIL}.{TAIL}"
+    return key.prefix + (AWS if key.provider.startswith("aws") else TAIL)
+
+
+@pytest.mark.parametrize("key", KEYS, ids=lambda key: key.prefix)
+@pytest.mark.parametrize(
+    "around",
+    [
+        '{{"a": "{}"}}',
+        "{}",
+        "Bearer {} x",
+        r'"line\n{}\n"',
+        r'"\u000a{}"',
+        "a=%22{}%22",
+        "'{}'",
+        "({})",
+        "x:{}",
+    ],
+)
+def test_keys_are_found_in_every_surrounding(key: Key, around: str) -> None:
+    secret = secret_of(key)
+    text = around.format(secret).encode()
+    masked, count = Row.of_key(key).mask(text, long_mask)
+    assert count == 1
+    assert len(masked) == len(text)
+    assert secret[len(key.prefix) :].encode() not in masked
+    assert key.prefix.encode() + MASK in masked
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "risk-assessment-of-the-year-2026-and-after",
+        "task-0123456789abcdef0123456789",
+        "sk-short",
+        "the hf_hub_download function of the_hf_transformers",
+        "chatcmpl-AbcdEfghIjklMnopQrstUvwxYz",
+        "org-chart",
+        "eyJ is how base64 of JSON begins",
+        "encrypted_content is null",
+    ],
+)
+def test_ordinary_text_is_left_alone(text: str) -> None:
+    rows = [*map(Row.of_key, KEYS), *map(Row.of_field, FIELDS)]
+    assert [row.mask(text.encode(), long_mask) for row in rows] == [(text.encode(), 0)] * len(rows)
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ('{"encrypted_content":"gAAAAABsecret"}', '{"encrypted_content":"[redacted]***"}'),
+        ('{"encrypted_content" : "abc"}', '{"encrypted_content" : "***"}'),
+        (r'"{\"encrypted_content\":\"gAAAAABsecret\"}"', r'"{\"encrypted_content\":\"[redacted]***\"}"'),
+        (r'{"encrypted_content":"abc\/def\u003d\u003d"}', '{"encrypted_content":"[redacted]**********"}'),
+        ('{"encrypted_content":null,"x":"y"}', '{"encrypted_content":null,"x":"y"}'),
+        ('{"encrypted_content":""}', '{"encrypted_content":""}'),
+    ],
+)
+def test_fields(text: str, masked: str) -> None:
+    assert Row.of_field("encrypted_content").mask(text.encode(), long_mask)[0] == masked.encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("/v1/x?key=abc&alt=sse", "/v1/x?key=[redacted]&alt=sse"),
+        ("/v1/x?alt=sse&KEY=abc#f", "/v1/x?alt=sse&KEY=[redacted]#f"),
+        ("/v1/x?monkey=abc", "/v1/x?monkey=abc"),
+        ("/v1/x?key=", "/v1/x?key="),
+    ],
+)
+def test_query(text: str, masked: str) -> None:
+    assert Row.of_query(("key",)).mask(text.encode(), same_mask)[0] == masked.encode()
+
+
+def test_masking_twice_changes_and_counts_nothing() -> None:
+    rows = [*map(Row.of_key, KEYS), *map(Row.of_field, FIELDS)]
+    data = json.dumps({"encrypted_content": TAIL, "keys": [secret_of(key) for key in KEYS]}).encode()
+    for mask in (long_mask, same_mask):
+        once = data
+        for row in rows:
+            once, _ = row.mask(once, mask)
+        for row in rows:
+            assert row.mask(once, mask) == (once, 0)
+    assert TAIL.encode() not in once
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_keep_their_length(data: bytes) -> None:
+    for row in (*map(Row.of_key, KEYS), *map(Row.of_field, FIELDS)):
+        assert len(row.mask(data, long_mask)[0]) == len(data)
+
+
+@pytest.mark.parametrize("key", KEYS, ids=lambda key: key.prefix)
+def test_no_pattern_is_slow_on_what_almost_matches(key: Key) -> None:
+    almost = f"{key.prefix}a".encode() * 20_000 + key.prefix.encode() + b"a." * 50_000 + b"!"
+    Row.of_key(key).mask(almost, long_mask)
+    Row.of_field("api_key").mask(b'"api_key": "' + rb"\\" * 50_000, long_mask)
+
+
+def test_rules_survive_json() -> None:
+    rules = Rules.default()
+    assert Rules.from_json(rules.to_json()) == rules
+    assert Rules.from_json(Rules().to_json()) == Rules()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", "null", '{"headers": 1, "query": [], "fields": [], "keys": []}', "x"]
+)
+def test_what_is_no_rules(text: str) -> None:
+    with pytest.raises(ValueError, match=re.compile("rules|JSON|Expecting", re.IGNORECASE)):
+        Rules.from_json(text)
+
+
+def test_a_rule_that_is_no_pattern() -> None:
+    with pytest.raises(ValueError, match="no regular expression"):
+        Row.of_key(Key("x", "x-", "["))

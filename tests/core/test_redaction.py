@@ -1,0 +1,225 @@
+import gzip
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.core.canonical import match_key
+from harness.core.derive import derive
+from harness.core.exchange import Exchange, Headers, Request, Response, State, header
+from harness.core.redaction import Redactor, Rules
+
+KEY = "sk-proj-Abcdefghijklmnopqrstuvwxyz0123456789"
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.c2lnbmF0dXJlLW9mLXRoaXM"
+REDACTOR = Redactor(Rules.default())
+
+
+def exchange_with(
+    *chunks: bytes, headers: Headers = (), request: Request | None = None, **changes: Any
+) -> Exchange:
+    request = request or Request("POST", "https://api.openai.com/v1/chat/completions")
+    response = Response(200, headers, 0, tuple(enumerate(chunks, 1)), len(chunks) + 1)
+    return replace(Exchange(request, response), **changes)
+
+
+def response_of(exchange: Exchange) -> Response:
+    assert exchange.response is not None
+    return exchange.response
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "masked"),
+    [
+        ("Authorization", f"Bearer {KEY}", "Bearer [redacted]"),
+        ("authorization", "Basic dXNlcjpwYXNz", "Basic [redacted]"),
+        ("AUTHORIZATION", "opaque value of two words", "[redacted]"),
+        ("Authorization", "bearer", "[redacted]"),
+        ("Proxy-Authorization", "Basic dXNlcjpwYXNz", "Basic [redacted]"),
+        ("api-key", "0123456789abcdef", "[redacted]"),
+        ("x-api-key", "k", "[redacted]"),
+        ("X-Goog-Api-Key", "k", "[redacted]"),
+        ("X-Portkey-Api-Key", "k", "[redacted]"),
+        ("x-amz-security-token", "k", "[redacted]"),
+        ("Cookie", "a=b; c=d", "[redacted]"),
+        ("OpenAI-Organization", "user-abc", "[redacted]"),
+        ("OpenAI-Project", "proj", "[redacted]"),
+        ("anthropic-organization-id", "6f5a", "[redacted]"),
+        ("X-Custom", f"token {KEY}", "token sk-[redacted]"),
+        ("Referer", "https://x.test/?key=abc", "https://x.test/?key=[redacted]"),
+        ("x-request-id", "req_011CSHoEeqs5C35K2UUqR7Fy", "req_011CSHoEeqs5C35K2UUqR7Fy"),
+        ("x-ratelimit-remaining-tokens", "149984", "149984"),
+        ("Authorization", "", ""),
+    ],
+)
+def test_headers_of_both_sides(name: str, value: str, masked: str) -> None:
+    request = Request("GET", "https://a.test/", ((name, value),))
+    done, count = REDACTOR.exchange(exchange_with(headers=((name, value),), request=request))
+    assert done.request.headers == ((name, masked),)
+    assert response_of(done).headers == ((name, masked),)
+    assert count == (0 if value == masked else 2)
+
+
+def test_urls_and_errors() -> None:
+    request = Request("GET", f"https://a.test/v1/{KEY}?key=abc&x=1", path=f"/v1/{KEY}?key=abc&x=1")
+    done, count = REDACTOR.exchange(exchange_with(request=request, error=f"no {KEY} at /?key=abc"))
+    assert done.request.url == "https://a.test/v1/sk-[redacted]?key=[redacted]&x=1"
+    assert done.request.path == "/v1/sk-[redacted]?key=[redacted]&x=1"
+    assert done.error == "no sk-[redacted] at /?key=[redacted]"
+    assert count == 6
+
+
+@given(st.integers(1, 80), st.integers(1, 40))
+def test_a_secret_is_found_across_chunks_whose_borders_and_times_stay(first: int, second: int) -> None:
+    body = b'data: {"content":"your key: ' + KEY.encode() + b" and " + JWT.encode() + b'"}\n\n'
+    cuts = [body[:first], body[first : first + second], body[first + second :]]
+    chunks = [cut for cut in cuts if cut]
+    done, count = REDACTOR.exchange(exchange_with(*chunks))
+    response = response_of(done)
+    assert count == 2
+    assert [(at, len(data)) for at, data in response.chunks] == [(n, len(c)) for n, c in enumerate(chunks, 1)]
+    assert b'"your key: sk-[redacted]*' in response.body
+    assert KEY[3:].encode() not in response.body
+    assert JWT.encode() not in response.body
+    assert not done.rewritten
+
+
+@pytest.mark.parametrize("cut", [None, -12])
+def test_a_secret_in_an_encoded_body(cut: int | None) -> None:
+    plain = json.dumps({"key": KEY, "text": "x" * 500}).encode()
+    encoded = gzip.compress(plain)[:cut]
+    headers = (("Content-Encoding", "gzip"), ("Content-Length", str(len(gzip.compress(plain)))), ("A", "b"))
+    done, count = REDACTOR.exchange(exchange_with(encoded[:30], encoded[30:], headers=headers))
+    response = response_of(done)
+    assert (count, done.rewritten) == (1, True)
+    assert header(response.headers, "content-encoding") is None
+    assert KEY.encode() not in response.body
+    assert b"sk-[redacted]" in response.body
+    missing = len(gzip.compress(plain)) - len(encoded)
+    assert header(response.headers, "content-length") == str(len(response.body) + missing)
+    assert header(response.headers, "a") == "b"
+
+
+def test_a_secret_before_the_damage_of_an_encoded_body_is_not_kept() -> None:
+    encoded = gzip.compress(KEY.encode() + bytes(range(256)) * 200, 0)
+    damaged = encoded[:2000] + b"\xff" * 3000
+    done, _ = REDACTOR.exchange(exchange_with(damaged, headers=(("Content-Encoding", "gzip"),)))
+    assert KEY.encode() not in response_of(done).body
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity", "unknown"])
+def test_bodies_without_secrets_stay_as_they_are(encoding: str) -> None:
+    body = gzip.compress(b"nothing") if encoding == "gzip" else b"nothing"
+    exchange = exchange_with(
+        body, headers=(("Content-Encoding", encoding), ("Content-Length", str(len(body))))
+    )
+    assert REDACTOR.exchange(exchange) == (exchange, 0)
+
+
+def test_a_request_body_and_its_length() -> None:
+    body = json.dumps({"key": KEY, "authorization": "token", "org": "org-Abcdefghijklmnopqrstu"}).encode()
+    request = Request("POST", "https://a.test/", (("Content-Length", str(len(body))),), body)
+    done = REDACTOR.request(request)
+    assert json.loads(done.body) == {
+        "key": "sk-[redacted]",
+        "authorization": "[redacted]",
+        "org": "org-[redacted]",
+    }
+    assert header(done.headers, "content-length") == str(len(done.body))
+
+
+def test_an_encoded_request_body() -> None:
+    encoded = gzip.compress(json.dumps({"key": KEY}).encode())
+    headers = (("Content-Encoding", "gzip"), ("Content-Length", str(len(encoded))))
+    done = REDACTOR.request(Request("POST", "https://a.test/", headers, encoded))
+    assert done.body == b'{"key": "sk-[redacted]"}'
+    assert done.headers == (("Content-Length", str(len(done.body))),)
+
+
+def test_requests_that_differ_only_in_secrets_are_the_same() -> None:
+    def key_of(secret: str, token: str) -> str:
+        body = json.dumps({"tools": [{"authorization": token}], "text": f"use {secret}"}).encode()
+        request = REDACTOR.request(Request("POST", f"https://a.test/v1/x?key={token}", (), body))
+        return match_key(request.method, request.path, request.body, request.headers)
+
+    assert key_of(KEY, "a" * 40) == key_of("sk-" + "b" * 90, "c")
+    assert key_of(KEY, "a") != key_of("other", "a")
+
+
+def test_what_a_client_echoes_from_a_replay_is_what_it_echoed_when_recorded() -> None:
+    """The recorded answer has a long mask; the client puts it into its next request."""
+    answer, _ = REDACTOR.exchange(
+        exchange_with(json.dumps({"encrypted_content": "g" * 99, "k": KEY}).encode())
+    )
+    echoed = Request("POST", "https://a.test/", (), response_of(answer).body)
+    original = Request(
+        "POST", "https://a.test/", (), json.dumps({"encrypted_content": "g" * 99, "k": KEY}).encode()
+    )
+    assert REDACTOR.request(echoed).body == REDACTOR.request(original).body
+
+
+def test_masking_twice_changes_nothing_more() -> None:
+    request = Request(
+        "POST",
+        "https://a.test/?key=abc",
+        (("Authorization", f"Bearer {KEY}"), ("Content-Length", "100")),
+        json.dumps({"encrypted_content": "abcdefghijklmn", "k": [KEY, JWT]}).encode(),
+    )
+    headers = (("Content-Encoding", "gzip"), ("Set-Cookie", "a=b"))
+    body = gzip.compress(json.dumps({"encrypted_content": "abc", "k": [KEY, JWT]}).encode())
+    once, count = REDACTOR.exchange(exchange_with(body, headers=headers, request=request, error=KEY))
+    assert count == 11
+    assert REDACTOR.exchange(once) == (once, 0)
+    assert REDACTOR.request(once.request) == once.request
+
+
+def test_no_rules_mask_nothing() -> None:
+    request = Request("POST", "https://a.test/?key=abc", (("Authorization", f"Bearer {KEY}"),), KEY.encode())
+    exchange = exchange_with(KEY.encode(), headers=(("Set-Cookie", "a=b"),), request=request, error=KEY)
+    assert Redactor(Rules()).exchange(exchange) == (exchange, 0)
+
+
+def test_an_exchange_without_a_response() -> None:
+    exchange = Exchange(Request("GET", "https://a.test/"), None, State.UPSTREAM_CUT, error="server closed")
+    assert REDACTOR.exchange(exchange) == (exchange, 0)
+
+
+def stream_of(pieces: list[str], *, ascii_only: bool) -> list[bytes]:
+    lines = [
+        json.dumps({"choices": [{"index": 0, "delta": {"content": piece}}]}, ensure_ascii=ascii_only)
+        for piece in pieces
+    ]
+    return [f"data: {line}\n\n".encode() for line in [*lines, "[DONE]"]]
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 20])
+@pytest.mark.parametrize("ascii_only", [True, False])
+@pytest.mark.parametrize("encoding", [None, "gzip"])
+def test_a_secret_said_token_by_token(size: int, ascii_only: bool, encoding: str | None) -> None:
+    said = f'Käse "{KEY}"\n→ {JWT} sk'
+    pieces = [said[at : at + size] for at in range(0, len(said), size)]
+    chunks = stream_of(pieces, ascii_only=ascii_only)
+    headers: Headers = (("Content-Type", "text/event-stream"),)
+    if encoding:
+        chunks = [gzip.compress(b"".join(chunks))]
+        headers += (("Content-Encoding", "gzip"),)
+    exchange, _ = REDACTOR.exchange(exchange_with(*chunks, headers=headers))
+    done, count = REDACTOR.across_events(exchange, derive(exchange))
+    text = derive(done).text
+    assert count == 2
+    assert KEY[3:] not in text
+    assert len(text) == len(said)
+    assert text.startswith('Käse "sk-[redacted]***')
+    assert text.endswith(" sk")
+    assert done.rewritten == (encoding is not None)
+    if not encoding:
+        times = [(at, len(data)) for at, data in response_of(done).chunks]
+        assert times == [(at, len(data)) for at, data in enumerate(chunks, 1)]
+    assert REDACTOR.across_events(done, derive(done)) == (done, 0)
+
+
+def test_a_stream_that_says_no_secret_is_left_alone() -> None:
+    exchange = exchange_with(*stream_of(["sk-", "short"], ascii_only=True))
+    assert REDACTOR.across_events(exchange, derive(exchange)) == (exchange, 0)

@@ -1,0 +1,65 @@
+import asyncio
+import io
+import socket
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from harness.record.handover import Handover
+from harness.record.message import Kind, plain, read
+
+type Story = Callable[[Handover, socket.socket, list[str]], Awaitable[None]]
+
+
+def tell(story: Story, limit: int) -> list[str]:
+    """Run a story on a handover; the reasons for which it failed."""
+    failures: list[str] = []
+
+    async def run() -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            handover = await Handover.over(ours, failures.append, limit)
+            await story(handover, theirs, failures)
+
+    asyncio.run(run())
+    return failures
+
+
+def test_all_that_was_sent_arrives_and_the_loop_never_waits() -> None:
+    messages = [plain(Kind.NOTE, "x" * 100_000 + str(number)) for number in range(50)]
+
+    async def story(handover: Handover, theirs: socket.socket, _failures: list[str]) -> None:
+        for message in messages:
+            handover.send(message)
+        taking = asyncio.to_thread(lambda: b"".join(iter(lambda: theirs.recv(65536), b"")))
+        data, _ = await asyncio.gather(taking, handover.close())
+        source = io.BytesIO(data)
+        found = [read(source) for _ in messages]
+        assert [message.head["text"][-2:] for message in found if message][-1] == "49"
+        assert read(source) is None
+
+    assert tell(story, 2**30) == []
+
+
+def test_too_much_that_waits_is_a_failure() -> None:
+    async def story(handover: Handover, theirs: socket.socket, failures: list[str]) -> None:
+        while not failures:
+            handover.send(b"x" * 100_000)
+        assert handover.transport is not None
+        handover.transport.abort()
+        await handover.close()
+
+    assert "more than 1 MiB wait for the writer" in tell(story, 2**20)[0]
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_writer_that_is_gone_is_a_failure(busy: bool) -> None:
+    async def story(handover: Handover, theirs: socket.socket, failures: list[str]) -> None:
+        if busy:
+            handover.send(b"x" * 10_000_000)
+        theirs.close()
+        await handover.closed
+        handover.send(b"x")
+
+    failures = tell(story, 2**30)
+    assert set(failures) == {"the writer is gone"}

@@ -1,0 +1,179 @@
+"""How a run ends: signals, programs, and processes that die. Each starts a recorder of its own."""
+
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.core.exchange import State
+from harness.record.supervisor import url_of
+
+if TYPE_CHECKING:
+    from tests.plugins.wire import Recorder, Upstream
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds the recorder's processes in /proc")
+
+SSE = "Content-Type: text/event-stream"
+FIRST = b'data: {"choices":[{"index":0,"delta":{"content":"Hel"}}]}\n\n'
+DONE = b"data: [DONE]\n\n"
+OPEN, WHOLE = "/open/v1/chat/completions", "/whole/v1/chat/completions"
+
+type Start = Callable[..., "Recorder"]
+
+
+@pytest.fixture
+def recording(start_recorder: Start, upstream: "Upstream") -> "Recorder":
+    """A recorder that has recorded a whole exchange."""
+    recorder = start_recorder("--upstream", upstream.url).listen()
+    record_whole(recorder, upstream)
+    return recorder
+
+
+def record_whole(recorder: "Recorder", upstream: "Upstream") -> None:
+    upstream.on(OPEN, upstream.head(200, SSE), upstream.chunk(FIRST), upstream.HOLD)
+    upstream.on(WHOLE, upstream.head(200, SSE), upstream.chunk(FIRST), upstream.chunk(DONE) + upstream.LAST)
+    with recorder.client() as client:
+        client.send("POST", WHOLE, b"{}")
+        client.read_until(upstream.LAST)
+
+
+def states(recorder: "Recorder") -> dict[str, State]:
+    return {exchange.request.path: exchange.state for exchange in recorder.exchanges()}
+
+
+def alone(db: Path) -> list[str]:
+    """The recording's file and those beside it."""
+    return sorted(path.name for path in db.parent.iterdir() if path.name.startswith(db.name))
+
+
+def test_a_signal_stores_open_streams_as_interrupted_and_the_next_run_appends(
+    start_recorder: Start, upstream: "Upstream", tmp_path: Path
+) -> None:
+    db = tmp_path / "sub" / "one.db"
+    for number in (signal.SIGINT, signal.SIGTERM):
+        recorder = start_recorder("--upstream", upstream.url, "--db", str(db)).listen()
+        recorder.db = db
+        record_whole(recorder, upstream)
+        for pid in recorder.children().values():
+            os.kill(pid, signal.SIGINT)  # Ctrl-C is for the supervisor alone
+        with recorder.client() as client:
+            client.send("POST", OPEN, b"{}")
+            client.read_until(FIRST + b"\r\n")
+            assert recorder.stop(number) == 0
+            client.read_all()
+        assert f"recorded 2 exchanges in {db}: 1 complete, 1 interrupted" in recorder.errors()
+    found = [(exchange.capture, exchange.request.path, exchange.state) for exchange in recorder.exchanges()]
+    assert found == [
+        (number, *kind) for number in (1, 2) for kind in ((WHOLE, State.COMPLETE), (OPEN, State.INTERRUPTED))
+    ]
+    interrupted = recorder.exchange(OPEN, 2)
+    assert interrupted.response is not None
+    assert [data for _, data in interrupted.response.chunks] == [FIRST]
+    assert alone(db) == ["one.db"]
+
+
+def test_a_killed_supervisor_leaves_all_that_was_finished(
+    recording: "Recorder", wait_until: Callable[..., None]
+) -> None:
+    children = recording.children()
+    assert set(children) == {"proxy", "writer"}
+    with recording.client() as client:
+        client.send("POST", OPEN, b"{}")
+        client.read_until(FIRST + b"\r\n")
+        recording.process.kill()
+        recording.wait()
+        for pid in children.values():
+            wait_until(lambda pid=pid: not is_running(pid), f"process {pid} still runs")
+    assert states(recording) == {WHOLE: State.COMPLETE, OPEN: State.INTERRUPTED}
+    assert alone(recording.db) == ["recording.db"]
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("name", ["proxy", "writer"])
+def test_a_killed_child_ends_the_recording_visibly(recording: "Recorder", name: str) -> None:
+    recording.exchange(WHOLE)
+    os.kill(recording.children()[name], signal.SIGKILL)
+    assert recording.wait() == 4
+    errors = recording.errors()
+    assert f"the {name} ended: stopping" in errors
+    assert f"harness: error: the {name} ended with code -9" in errors or "the writer is gone" in errors
+    assert "Traceback" not in errors
+    assert states(recording) == {WHOLE: State.COMPLETE}
+
+
+def program(code: str) -> list[str]:
+    return ["--", sys.executable, "-c", code]
+
+
+ASK = """
+import os, sys, urllib.request
+print(urllib.request.urlopen(os.environ["OPENAI_BASE_URL"] + "/models").read().decode())
+"""
+
+
+def test_a_program_is_recorded_and_its_exit_code_is_ours(start_recorder: Start, upstream: "Upstream") -> None:
+    upstream.on("/v1/models", upstream.head(200, "Content-Length: 2"), b"{}")
+    arguments = program(f"{ASK}\nsys.exit(3)")
+    recorder = start_recorder("--upstream", f"openai={upstream.url}", "--quiet", *arguments)
+    assert recorder.wait() == 3
+    assert recorder.rest.splitlines()[1:] == ["{}"]
+    assert states(recorder) == {"/v1/models": State.COMPLETE}
+    assert recorder.errors().startswith("harness record: recorded 1 exchange in ")
+
+
+def test_signals_reach_the_program(start_recorder: Start, upstream: "Upstream") -> None:
+    wait = "import signal; print('up', flush=True); signal.pause()"
+    recorder = start_recorder("--upstream", upstream.url, *program(wait)).listen()
+    assert recorder.output.readline() == "up\n"
+    assert recorder.stop(signal.SIGTERM) == 128 + signal.SIGTERM
+
+
+def test_a_program_that_leaves_in_the_middle_of_its_stream_has_aborted_it(
+    start_recorder: Start, upstream: "Upstream"
+) -> None:
+    upstream.on("/v1/models", upstream.head(200, SSE), upstream.chunk(FIRST), upstream.HOLD)
+    leave = ASK.replace(".read()", ".read(5)") + "os._exit(0)"
+    recorder = start_recorder("--upstream", f"openai={upstream.url}", *program(leave))
+    assert recorder.wait() == 0
+    assert states(recorder) == {"/v1/models": State.CLIENT_ABORT}
+
+
+def test_a_program_ends_with_a_recorder_that_fails(start_recorder: Start, upstream: "Upstream") -> None:
+    wait = "import signal; print('up', flush=True); signal.pause()"
+    recorder = start_recorder("--upstream", upstream.url, *program(wait)).listen()
+    recorder.output.readline()
+    os.kill(recorder.children()["writer"], signal.SIGKILL)
+    assert recorder.wait() == 4
+
+
+def test_a_full_disk_is_told(start_recorder: Start, upstream: "Upstream") -> None:
+    """A limit on the size of files stands for the disk."""
+    big = b"x" * 3_000_000
+    upstream.on("/big", upstream.head(200, f"Content-Length: {len(big)}"), big)
+    recorder = start_recorder("--upstream", upstream.url).listen()
+    resource.prlimit(recorder.children()["writer"], resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+    with recorder.client() as client:
+        client.send("GET", "/big", b"", "Connection: close")
+        client.read_all()
+    assert recorder.wait() == 4
+    assert "cannot be written" in recorder.errors()
+    assert states(recorder) == {}
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [("127.0.0.1", "http://127.0.0.1:80"), ("0.0.0.0", "http://127.0.0.1:80"), ("::", "http://[::1]:80")],
+)
+def test_url_of(host: str, url: str) -> None:
+    assert url_of(host, 80) == url
