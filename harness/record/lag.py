@@ -1,20 +1,27 @@
-"""How late the stamps of an event loop may be, measured by its selector: no heartbeat, no extra wake-up.
+"""The clock of the stamps and how late they may be, both read off the event loop's own selector.
 
-The law of this file: one pass of the loop is `select`, then the callbacks that it made ready. What a
-`select` reports became readable after the one before it returned, or it would have been reported
-then; if the `select` really slept, it became readable at the wake-up. mitmproxy reads through
-`StreamReader`: the bytes are read in one pass, the task that stamps them runs in the next, and where
-it waits for a hook, in the one after that. So what is stamped in a pass arrived after the return of
-the fourth `select` before the end of that pass, or after the last wake-up, whichever is later; the
-end of the pass minus that moment bounds the error of all its stamps. A `select` with a time-out that
-nothing interrupted shows how late the machine wakes this process, which counts too.
+The law of this file: one pass of the loop is `select`, then the callbacks that it made ready.
 
-What this cannot see: how long the kernel took to deliver bytes to a process that was asleep.
+*Stamps.* What is handled in a pass is stamped with the moment at which the pass began, when its
+`select` returned. mitmproxy reads through `StreamReader`: bytes are read from the socket in one pass,
+and the task that handles them runs in a later one. So the stamp is never before the arrival, and the
+work of a pass, some 0.1 ms for each chunk before, does not count as waiting: chunks that came in one
+piece have one stamp.
+
+*Lateness.* What a `select` reports became readable after the `select` before it had returned, or that
+one would have reported it; if there was nothing, and only a second `select` that slept reports it, it
+became readable at the wake-up. It is
+handled in the next pass, or, where mitmproxy waits for one of its hooks, in the one after that. So the
+stamp of a pass minus the earliest moment at which its bytes may have come bounds the error. What the
+loop cannot see is how long the kernel takes to wake it; a `select` whose time-out nothing interrupted
+shows that, and a few such sleeps are made at the start. There is no heartbeat and no extra wake-up.
+
 All times are `time.monotonic_ns`.
 """
 
 import math
 import selectors
+import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -26,11 +33,11 @@ if TYPE_CHECKING:
 BUCKET_NS = 50_000_000
 """Lateness is kept as the maximum over this long."""
 
-SLEPT_NS = 20_000
-"""A `select` shorter than this found something at once: it did not sleep."""
-
 TICK_NS = 1_000_000
 """`epoll` and `poll` round a time-out up to this, which is no lateness of ours."""
+
+SLEEPS = 5
+"""Sleeps of a tick at the start, whose lateness shows how this machine wakes an idle process."""
 
 
 class Lateness:
@@ -64,33 +71,52 @@ class Lateness:
 
 
 class LagSelector(selectors.DefaultSelector):
-    """The selector for `asyncio.SelectorEventLoop`, with the lateness of that loop."""
+    """The selector for `asyncio.SelectorEventLoop`.
+
+    `returned` is the stamp for everything that is handled in the current pass. `wake_ns` is how late
+    an idle process wakes here.
+    """
 
     def __init__(self, now: Callable[[], int] = time.monotonic_ns) -> None:
         super().__init__()
         self.lateness = Lateness()
         self._now = now
-        start = now()
-        self._first = self._second = self._third = self._fourth = start
+        self.returned = self._begins = self._earliest = now()
+        self.wake_ns = self._sleepiness()
 
     def select(self, timeout: float | None = None) -> "Ready":
-        """As the base class, between two stamps."""
-        entered = self._now()
-        self.lateness.note(entered, entered - self._first)
-        ready = super().select(timeout)
+        """As the base class: what is there at once, else what comes until the time-out.
+
+        `_begins` is the earliest moment at which what this `select` reports may have become readable,
+        `_earliest` that of what the coming pass may handle.
+        """
+        ready = super().select(0)
+        if not ready and timeout != 0:
+            return self._sleep(timeout)
         returned = self._now()
-        if timeout != 0 and returned - entered > SLEPT_NS:
-            self._first = self._second = self._third = self._fourth = returned
-            if timeout is not None and not ready:
-                self.lateness.note(returned, returned - entered - ticks(timeout))
-        else:
-            self._first, self._second, self._third = self._second, self._third, self._fourth
-            self._fourth = returned
+        self.lateness.note(returned, returned - self._earliest)
+        self._earliest, self._begins, self.returned = self._begins, self.returned, returned
+        return ready
+
+    def _sleep(self, timeout: float | None) -> "Ready":
+        entered = self._now()
+        ready = super().select(timeout)
+        returned = self._earliest = self._begins = self.returned = self._now()
+        if timeout is not None and not ready:
+            self.lateness.note(returned, returned - entered - ticks(timeout))
         return ready
 
     def bound_since(self, start_ns: int) -> int:
         """How late a stamp taken between `start_ns` and now may be, in ns."""
-        return max(self.lateness.since(start_ns), self._now() - self._first)
+        return self.wake_ns + self.lateness.since(start_ns)
+
+    def _sleepiness(self) -> int:
+        late = []
+        for _ in range(SLEEPS):
+            entered = self._now()
+            super().select(TICK_NS / 1e9)
+            late.append(self._now() - entered - TICK_NS)
+        return max(0, int(statistics.median(late)))
 
 
 def ticks(timeout: float) -> int:

@@ -83,7 +83,7 @@ class Proxy:
     async def run(self, end: socket.socket) -> int:
         """From listening to the last hand-over; the exit code."""
         handover = await Handover.over(end, self.fail, self.settings.limit)
-        tee = Tee(self.settings.upstreams, handover.send, self.selector.bound_since)
+        tee = Tee(self.settings.upstreams, handover.send, self.selector)
         with tempfile.TemporaryDirectory(prefix="harness-record-") as folder:
             ready = Ready()
             server = proxyserver.Proxyserver()

@@ -3,12 +3,11 @@
 
 The law of this file: everything here runs on the one loop that forwards the traffic. A chunk is
 stamped, kept and passed on, nothing else: no parsing, no waiting, no writing, nothing that can raise.
-Stamps are `time.monotonic_ns`. t0 is the stamp of the `request` hook, which mitmproxy calls when it
-holds the last byte of the request. Order of the hooks: `requestheaders`, `request`,
-`responseheaders`, the tee for each chunk, then `response` or `error`.
+Stamps are those of the loop's pass (`harness.record.lag`), on `time.monotonic_ns`. t0 is the stamp of
+the `request` hook, which mitmproxy calls when it holds the last byte of the request. Order of the
+hooks: `requestheaders`, `request`, `responseheaders`, the tee for each chunk, `response` or `error`.
 """
 
-import time
 from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from mitmproxy.proxy import commands, events, layer, server_hooks
 from mitmproxy.proxy.layers.http._http1 import make_error_response
 
 from harness.record.ends import CLIENT_LEFT, How
+from harness.record.lag import LagSelector
 from harness.record.message import STAMP, Kind, encode, plain
 from harness.record.upstream import Upstream
 
@@ -54,12 +54,12 @@ class Open:
     stamps: "array[int]" = field(default_factory=lambda: array(STAMP))
     chunks: list[bytes] = field(default_factory=list)
 
-    def tee(self) -> Callable[[bytes], bytes]:
+    def tee(self, loop: LagSelector) -> Callable[[bytes], bytes]:
         """What mitmproxy calls for each chunk before it goes to the client; last with no bytes."""
-        stamp, keep, now = self.stamps.append, self.chunks.append, time.monotonic_ns
+        stamp, keep = self.stamps.append, self.chunks.append
 
         def tee(data: bytes) -> bytes:
-            stamp(now())
+            stamp(loop.returned)
             keep(data)
             return data
 
@@ -77,14 +77,11 @@ class Tee:
     """One per proxy. `upstreams` are by listening port; `send` takes the bytes of a message."""
 
     def __init__(
-        self,
-        upstreams: Mapping[int, Upstream],
-        send: Callable[[bytes], None],
-        bound_since: Callable[[int], int],
+        self, upstreams: Mapping[int, Upstream], send: Callable[[bytes], None], loop: LagSelector
     ) -> None:
         self.upstreams = upstreams
         self.send = send
-        self.bound_since = bound_since
+        self.loop = loop
         self.open: dict[str, Open] = {}
         self.connected: dict[str, int] = {}
 
@@ -112,28 +109,26 @@ class Tee:
 
     def request(self, flow: http.HTTPFlow) -> None:
         """The last byte of the request is here: t0."""
-        now = time.monotonic_ns()
         if exchange := self.open.get(flow.id):
-            exchange.t0 = now
+            exchange.t0 = self.loop.returned
             exchange.body = flow.request.raw_content or b""
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         """The head of the response is here: put the tee on its body."""
-        now = time.monotonic_ns()
         response = flow.response
         if response is None or not (exchange := self.open.get(flow.id)):
             return
         if response.status_code == status_codes.SWITCHING:
             self.pass_by(self.open.pop(flow.id), "switches to another protocol; not recorded")
             return
-        exchange.headers = now
+        exchange.headers = self.loop.returned
         exchange.connected = self.connected.get(flow.server_conn.id, 0)
         exchange.response = {
             "status": response.status_code,
             "http_version": response.http_version,
             "headers": fields_of(response.headers),
         }
-        response.stream = exchange.tee()
+        response.stream = exchange.tee(self.loop)
 
     def response(self, flow: http.HTTPFlow) -> None:
         """The body has ended as its framing says."""
@@ -145,7 +140,7 @@ class Tee:
 
     def finish(self, flow: http.HTTPFlow, how: How, message: str = "") -> None:
         """Hand an exchange over; what was handed over before, or never came to be, is left alone."""
-        now = time.monotonic_ns()
+        now = self.loop.returned
         if not (exchange := self.open.pop(flow.id, None)):
             return
         exchange.connected = exchange.connected or self.connected.get(flow.server_conn.id, 0)
@@ -169,7 +164,7 @@ class Tee:
             "headers": exchange.headers,
             "end": end,
             "connected": exchange.connected,
-            "error_bound": self.bound_since(exchange.t0),
+            "error_bound": self.loop.bound_since(exchange.t0),
         }
         self.send(encode(head, exchange.body, exchange.stamps, exchange.chunks))
 
@@ -181,21 +176,21 @@ class Tee:
     def interrupt(self) -> None:
         """Hand over everything that is open: the recorder stops."""
         for exchange in self.open.values():
-            self.hand_over(exchange, How.STOP, "", time.monotonic_ns())
+            self.hand_over(exchange, How.STOP, "", self.loop.returned)
         self.open.clear()
 
     def client_disconnected(self, client: connection.Client) -> None:
         """Nothing of a client that is gone can still be open, whatever mitmproxy forgot to say."""
         for key in [key for key, exchange in self.open.items() if exchange.client == client.id]:
-            self.hand_over(self.open.pop(key), How.GONE, "", time.monotonic_ns())
+            self.hand_over(self.open.pop(key), How.GONE, "", self.loop.returned)
 
     def server_connected(self, data: server_hooks.ServerConnectionHookData) -> None:
         """TCP is there (TLS, if there is any, is still to come)."""
-        self.connected[data.server.id] = time.monotonic_ns()
+        self.connected[data.server.id] = self.loop.returned
 
     def tls_established_server(self, data: tls.TlsData) -> None:
         """TLS is there."""
-        self.connected[data.conn.id] = time.monotonic_ns()
+        self.connected[data.conn.id] = self.loop.returned
 
     def tls_failed_server(self, data: tls.TlsData) -> None:
         """TLS failed: there is no connection that could carry a request."""

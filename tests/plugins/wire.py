@@ -271,6 +271,12 @@ def wait_until() -> Callable[[Callable[[], object], str], None]:
     return until
 
 
+@pytest.fixture(scope="session")
+def connect() -> Callable[[int], Client]:
+    """`connect(port)` is a connection to a port of this machine."""
+    return Client
+
+
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[Upstream]:
     """A raw upstream for the tests of a module, each on paths of its own."""

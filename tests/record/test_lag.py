@@ -1,13 +1,14 @@
 """The selector's arithmetic on a clock that the test sets, and the real one on a real loop."""
 
 import asyncio
+import selectors
 import socket
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from harness.record.lag import BUCKET_NS, SLEPT_NS, LagSelector, Lateness
+from harness.record.lag import BUCKET_NS, LagSelector, Lateness
 
 MS = 1_000_000
 
@@ -23,11 +24,16 @@ class Clock:
         self.now += next(self.steps, 0)
         return self.now
 
-    def passes(self, selector: LagSelector, *passes: tuple[int, int, float | None]) -> None:
-        """Passes of a loop: ns of callbacks before the `select`, ns within it, its time-out."""
-        for before, within, timeout in passes:
-            self.steps = iter((before, within))
-            selector.select(timeout if timeout == 0 else 0.000_001)
+    def busy(self, selector: LagSelector, *passes_ns: int) -> None:
+        """Passes of a loop with callbacks that take so long, each before a `select` that does not sleep."""
+        for pass_ns in passes_ns:
+            self.steps = iter((pass_ns,))
+            selector.select(0)
+
+    def idle(self, selector: LagSelector, pass_ns: int, slept_ns: int, timeout: float = 0.000_001) -> None:
+        """A pass, and a `select` that sleeps."""
+        self.steps = iter((pass_ns, slept_ns))
+        selector.select(timeout)
 
 
 @pytest.fixture
@@ -57,41 +63,57 @@ def test_lateness_forgets_what_no_question_can_reach() -> None:
     assert len(lateness._buckets) < 3
 
 
+def test_stamps_are_those_of_the_pass(clock: Clock, selector: LagSelector) -> None:
+    clock.idle(selector, 3 * MS, 1 * MS)
+    began = clock.now
+    clock.steps = iter((7 * MS,))
+    clock()
+    assert selector.returned == began
+
+
 def test_a_busy_loop_is_late_by_the_passes_that_an_event_may_wait(
     clock: Clock, selector: LagSelector
 ) -> None:
-    """Bytes come while the first pass runs; they are read in the second and stamped in the third."""
+    """Bytes may come at the start of a pass of 2 ms; they are stamped after one of 3, or one of 4 more."""
     start = clock.now
-    clock.passes(selector, (0, 5 * MS, 1), (2 * MS, 0, 0), (3 * MS, 0, 0), (4 * MS, 0, 0))
+    clock.idle(selector, 0, 1 * MS)
+    clock.busy(selector, 2 * MS, 3 * MS, 4 * MS)
     assert selector.bound_since(start) == (2 + 3 + 4) * MS
 
 
-def test_only_the_last_four_selects_count(clock: Clock, selector: LagSelector) -> None:
-    clock.passes(selector, (0, 5 * MS, 1), *[(1 * MS, 0, 0)] * 20)
-    assert selector.bound_since(clock.now) == 4 * MS
+def test_only_the_last_three_passes_count(clock: Clock, selector: LagSelector) -> None:
+    clock.idle(selector, 0, 1 * MS)
+    clock.busy(selector, *[1 * MS] * 20)
+    assert selector.bound_since(clock.now) == 3 * MS
 
 
 def test_sleeping_is_no_lateness(clock: Clock, selector: LagSelector) -> None:
     start = clock.now
     for _ in range(10):
-        clock.passes(selector, (20_000, 0, 0), (30_000, 1 * MS, 1))
-    assert selector.bound_since(start) < 200_000
+        clock.busy(selector, 20_000)
+        clock.idle(selector, 30_000, 1 * MS)
+    assert selector.bound_since(start) == 20_000
 
 
-def test_a_select_that_found_something_at_once_did_not_sleep(clock: Clock, selector: LagSelector) -> None:
-    clock.passes(selector, (0, 5 * MS, 1), (3 * MS, SLEPT_NS // 2, 1), (1 * MS, 0, 0))
-    assert selector.bound_since(clock.now) >= 4 * MS
+def test_what_is_there_at_once_may_have_waited(clock: Clock, selector: LagSelector) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        selector.register(ours, selectors.EVENT_READ)
+        theirs.send(b"x")
+        clock.idle(selector, 0, 1 * MS)
+        clock.steps = iter((3 * MS,))
+        assert selector.select(None)
+        clock.busy(selector, 1 * MS)
+    assert selector.bound_since(clock.now) == 4 * MS
 
 
 def test_a_time_out_that_wakes_late_counts(clock: Clock, selector: LagSelector) -> None:
-    clock.steps = iter((0, 15 * MS))
-    selector.select(0.000_1)  # the kernel's interface makes a millisecond of it
+    clock.idle(selector, 0, 15 * MS, timeout=0.000_1)  # the kernel's interface makes a millisecond of it
     assert selector.bound_since(clock.now) == 14 * MS
 
 
-def test_a_real_loop_that_is_blocked_knows() -> None:
+def test_a_real_loop_that_was_blocked_knows() -> None:
     async def blocked(selector: LagSelector) -> tuple[int, int]:
-        await asyncio.sleep(0.01)
         ours, theirs = socket.socketpair()
         reader, writer = await asyncio.open_connection(sock=ours)
         before = time.monotonic_ns()
@@ -101,13 +123,15 @@ def test_a_real_loop_that_is_blocked_knows() -> None:
         while time.monotonic_ns() - before < 30 * MS:
             pass
         await reading
-        bound = selector.bound_since(before)
+        bound, stamp = selector.bound_since(before), selector.returned
         writer.close()
         theirs.close()
         await writer.wait_closed()
-        return bound, time.monotonic_ns() - before
+        return bound, stamp - before
 
     selector = LagSelector()
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
-        bound, elapsed = runner.run(blocked(selector))
-    assert 29 * MS < bound <= elapsed + 5 * MS
+        bound, late = runner.run(blocked(selector))
+    assert late >= 30 * MS
+    assert bound >= late - 1 * MS
+    assert selector.wake_ns < 1_000 * MS

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ from harness.core.exchange import Exchange, State
 from harness.record.ports import free_ports
 
 if TYPE_CHECKING:
-    from tests.plugins.wire import Recorder, Upstream
+    from tests.plugins.wire import Client, Recorder, Upstream
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -170,20 +170,52 @@ def test_tls_upstream_that_nobody_vouches_for(recorder: "Recorder") -> None:
     assert "certificate" in str(exchange.error).lower()
 
 
-def test_a_port_that_somebody_took_meanwhile_is_told() -> None:
-    taken = socket.create_server(("127.0.0.1", 0))
+@contextmanager
+def bare_proxy(port: int, upstream_port: int, limit: int) -> Iterator[subprocess.Popen[str]]:
+    """A proxy process, and a writer's end of the socket that takes nothing."""
+    upstream = {"name": "x", "scheme": "http", "host": "127.0.0.1", "port": upstream_port, "prefix": ""}
+    settings = {"host": "127.0.0.1", "upstreams": {port: upstream}, "limit": limit}
     ours, theirs = socket.socketpair()
-    upstream = {"name": "x", "scheme": "http", "host": "127.0.0.1", "port": 1, "prefix": ""}
-    settings = {"host": "127.0.0.1", "upstreams": {taken.getsockname()[1]: upstream}, "limit": 1}
-    with taken, ours, theirs:
-        done = subprocess.run(
-            [sys.executable, "-m", "harness.record.proxy", str(ours.fileno())],
-            input=json.dumps(settings) + "\n",
-            pass_fds=[ours.fileno()],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    assert "address already in use" in json.loads(done.stdout)["failed"]
-    assert done.returncode == 4
-    assert done.stderr == ""
+    with ours, theirs:
+        command = [sys.executable, "-m", "harness.record.proxy", str(ours.fileno())]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(
+            command, pass_fds=[ours.fileno()], stdin=pipe, stdout=pipe, stderr=pipe, text=True
+        ) as process:
+            assert process.stdin is not None
+            ours.close()
+            process.stdin.write(json.dumps(settings) + "\n")
+            process.stdin.flush()
+            yield process
+
+
+def said(process: subprocess.Popen[str]) -> dict[str, object]:
+    assert process.stdout is not None
+    message: dict[str, object] = json.loads(process.stdout.readline())
+    return message
+
+
+def test_a_port_that_somebody_took_meanwhile_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, bare_proxy(taken.getsockname()[1], 1, 1) as proxy:
+        assert "address already in use" in str(said(proxy)["failed"])
+        assert proxy.wait(10) == 4
+        assert proxy.stderr is not None
+        assert proxy.stderr.read() == ""
+
+
+def test_a_writer_that_takes_nothing_stops_the_proxy(
+    upstream: "Upstream", connect: Callable[[int], "Client"]
+) -> None:
+    """The queue is full, beyond what the kernel takes: no more traffic passes."""
+    big = b"x" * 20_000_000
+    upstream.on("/big", upstream.head(200, f"Content-Length: {len(big)}"), big)
+    (port,) = free_ports("127.0.0.1", 0, 1)
+    with bare_proxy(port, upstream.port, 100_000) as proxy:
+        assert said(proxy) == {"ready": True}
+        with connect(port) as client:
+            client.send("GET", "/big")
+            client.read_until(b"\r\n\r\n")
+            client.read_all()
+        with pytest.raises(ConnectionError):
+            connect(port)
+        proxy.kill()

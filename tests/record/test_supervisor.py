@@ -100,61 +100,50 @@ def is_running(pid: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("name", ["proxy", "writer"])
-def test_a_killed_child_ends_the_recording_visibly(recording: "Recorder", name: str) -> None:
+def test_a_killed_proxy_ends_the_recording_visibly(recording: "Recorder") -> None:
     recording.exchange(WHOLE)
-    os.kill(recording.children()[name], signal.SIGKILL)
+    os.kill(recording.children()["proxy"], signal.SIGKILL)
     assert recording.wait() == 4
     errors = recording.errors()
-    assert f"the {name} ended: stopping" in errors
-    assert f"harness: error: the {name} ended with code -9" in errors or "the writer is gone" in errors
-    assert "Traceback" not in errors
+    assert "the proxy ended: stopping" in errors
+    assert "harness: error: the proxy ended with code -9" in errors
     assert states(recording) == {WHOLE: State.COMPLETE}
 
 
-def program(code: str) -> list[str]:
-    return ["--", sys.executable, "-c", code]
+def test_a_killed_writer_ends_the_recording_and_the_program(
+    start_recorder: Start, upstream: "Upstream"
+) -> None:
+    wait = "import signal; print('up', flush=True); signal.pause()"
+    recorder = start_recorder("--upstream", upstream.url, "--", sys.executable, "-c", wait).listen()
+    assert recorder.output.readline() == "up\n"
+    record_whole(recorder, upstream)
+    recorder.exchange(WHOLE)
+    os.kill(recorder.children()["writer"], signal.SIGKILL)
+    assert recorder.wait() == 4
+    errors = recorder.errors()
+    assert "the writer ended: stopping" in errors
+    assert "harness: error: the writer is gone; the writer ended with code -9" in errors
+    assert "Traceback" not in errors
+    assert states(recorder) == {WHOLE: State.COMPLETE}
 
 
-ASK = """
-import os, sys, urllib.request
-print(urllib.request.urlopen(os.environ["OPENAI_BASE_URL"] + "/models").read().decode())
+LEAVE = """
+import os, urllib.request
+print(urllib.request.urlopen(os.environ["OPENAI_BASE_URL"] + "/models").read(5).decode(), flush=True)
+os._exit(3)
 """
 
 
-def test_a_program_is_recorded_and_its_exit_code_is_ours(start_recorder: Start, upstream: "Upstream") -> None:
-    upstream.on("/v1/models", upstream.head(200, "Content-Length: 2"), b"{}")
-    arguments = program(f"{ASK}\nsys.exit(3)")
-    recorder = start_recorder("--upstream", f"openai={upstream.url}", "--quiet", *arguments)
-    assert recorder.wait() == 3
-    assert recorder.rest.splitlines()[1:] == ["{}"]
-    assert states(recorder) == {"/v1/models": State.COMPLETE}
-    assert recorder.errors().startswith("harness record: recorded 1 exchange in ")
-
-
-def test_signals_reach_the_program(start_recorder: Start, upstream: "Upstream") -> None:
-    wait = "import signal; print('up', flush=True); signal.pause()"
-    recorder = start_recorder("--upstream", upstream.url, *program(wait)).listen()
-    assert recorder.output.readline() == "up\n"
-    assert recorder.stop(signal.SIGTERM) == 128 + signal.SIGTERM
-
-
-def test_a_program_that_leaves_in_the_middle_of_its_stream_has_aborted_it(
+def test_a_program_s_exit_code_is_ours_and_its_last_stream_is_aborted(
     start_recorder: Start, upstream: "Upstream"
 ) -> None:
     upstream.on("/v1/models", upstream.head(200, SSE), upstream.chunk(FIRST), upstream.HOLD)
-    leave = ASK.replace(".read()", ".read(5)") + "os._exit(0)"
-    recorder = start_recorder("--upstream", f"openai={upstream.url}", *program(leave))
-    assert recorder.wait() == 0
+    arguments = ("--", sys.executable, "-c", LEAVE)
+    recorder = start_recorder("--upstream", f"openai={upstream.url}", "--quiet", *arguments)
+    assert recorder.wait() == 3
+    assert recorder.rest.splitlines()[1:] == ["data:"]
     assert states(recorder) == {"/v1/models": State.CLIENT_ABORT}
-
-
-def test_a_program_ends_with_a_recorder_that_fails(start_recorder: Start, upstream: "Upstream") -> None:
-    wait = "import signal; print('up', flush=True); signal.pause()"
-    recorder = start_recorder("--upstream", upstream.url, *program(wait)).listen()
-    recorder.output.readline()
-    os.kill(recorder.children()["writer"], signal.SIGKILL)
-    assert recorder.wait() == 4
+    assert recorder.errors().startswith("harness record: recorded 1 exchange in ")
 
 
 def test_a_full_disk_is_told(start_recorder: Start, upstream: "Upstream") -> None:

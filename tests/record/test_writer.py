@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from harness.core.derive import derive
 from harness.core.exchange import State, header
 from harness.core.redaction import Rules
+from harness.store.capture import Capture
 from harness.store.open import open_recording
 
 if TYPE_CHECKING:
@@ -66,6 +67,13 @@ def test_no_secret_reaches_the_disk(
     for data in (while_it_runs, everything(recorder), recorder.rest.encode()):
         assert [secret for secret in SECRETS if secret.encode() in data] == []
     check_kept(recorder, {"/whole": whole, "/cut": whole})
+    assert capture_of(recorder).redaction == Rules.default()
+
+
+def capture_of(recorder: "Recorder") -> Capture:
+    with open_recording(recorder.db) as recording:
+        (capture,) = recording.captures()
+    return capture
 
 
 def check_kept(recorder: "Recorder", plain: dict[str, bytes]) -> None:
@@ -97,6 +105,10 @@ def test_no_redact_keeps_all_and_json_lines_are_json(
     upstream.on(PATH, upstream.head(200, SSE), upstream.chunk(said(KEY)), upstream.LAST)
     recorder = start_recorder("--upstream", upstream.url, "--no-redact", "--json").listen()
     ask(recorder, PATH)
+    capture = capture_of(recorder)
+    assert (capture.upstreams, capture.redaction) == ({"default": upstream.url}, None)
+    assert set(capture.versions) == {"traffic-harness", "mitmproxy", "python"}
+    assert set(capture.clock) == {"wall_ns", "monotonic_ns", "error_ns"}
     assert recorder.stop() == 0
     (exchange,) = recorder.exchanges()
     assert exchange.request.path == PATH
@@ -105,13 +117,3 @@ def test_no_redact_keeps_all_and_json_lines_are_json(
     assert json.loads(first)["path"] == "/v1/chat/completions"
     assert json.loads(first)["state"] == "complete"
     assert last.startswith("harness record: recorded 1 exchange")
-
-
-def test_the_capture_says_how_it_was_made(recorder: "Recorder", upstream: "Upstream") -> None:
-    with open_recording(recorder.db) as recording:
-        (capture,) = recording.captures()
-    assert capture.upstreams == {"default": upstream.url}
-    assert set(capture.versions) == {"traffic-harness", "mitmproxy", "python"}
-    assert set(capture.clock) == {"wall_ns", "monotonic_ns", "error_ns"}
-    assert capture.redaction == Rules.default()
-    assert capture.ended_at is None
