@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.core.errors import MissingExtra, NotRecorded
+from harness.core.errors import BadInput, MissingExtra, NotRecorded
 
 if TYPE_CHECKING:
     from harness.record.supervisor import Outcome, Program
@@ -65,6 +65,8 @@ def record(
     Ctrl-C ends it. A line for each exchange goes to stderr. Exit code: the command's own, or 4 where
     something could not be recorded.
     """
+    if sys.platform == "win32":
+        raise BadInput("harness record runs on Linux and macOS: on Windows, use it in WSL")
     if find_spec("mitmproxy") is None:
         raise MissingExtra("harness record", "record")
     from harness.record.supervisor import Settings  # noqa: PLC0415

@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.core.exchange import Exchange, Headers, Request, Response
 from harness.record.anchor import Anchor
+from harness.record.ends import told
 from harness.record.message import Message
 from harness.record.upstream import Upstream
 
@@ -24,7 +25,7 @@ def exchange_of(message: Message, upstreams: Mapping[str, Upstream], anchor: Anc
         upstream=head["request"]["upstream"],
         connect_ns=max(0, head["connected"] - t0),
         error_bound_ns=head["error_bound"],
-        error=head["message"] or None,
+        error=told(head["message"], connected=bool(head["connected"])),
         end_ns=head["end"] - t0,
     )
 

@@ -17,14 +17,15 @@ OPTIONS: Sequence[str] = ("-P", "-W", "ignore")
 class Child:
     """A child process that reads one line of JSON from stdin and answers with lines of JSON.
 
-    It has a session of its own, so that Ctrl-C is ours to handle. `report` is what it said after it
-    was ready; `ended` is done when it is gone.
+    It has a session of its own, so that Ctrl-C is ours to handle. `report` is all that it said;
+    `over` is done when its work is, because it failed or ended; `ended` when it is gone.
     """
 
     def __init__(self, name: str, process: Process) -> None:
         self.name = name
         self.process = process
         self.report: dict[str, Any] = {}
+        self.over = asyncio.Event()
         self.ended = asyncio.ensure_future(self._until_ended())
         self._said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
@@ -76,7 +77,10 @@ class Child:
             message = json.loads(line)
             self.report |= message
             self._said.put_nowait(message)
+            if "failed" in message:
+                self.over.set()
         await self.process.wait()
+        self.over.set()
 
 
 def error_of(message: dict[str, Any]) -> HarnessError:

@@ -35,6 +35,8 @@ ERRORS = (
 )
 """Beginning of mitmproxy's message -> state; every other message says that a protocol was broken."""
 
+QUOTED = re.compile("b?'.*'|b?\".*\"", re.DOTALL)
+
 UNKNOWN = "bytes"
 """The dialect of a stream whose terminator nobody knows (`harness.core.dialects`)."""
 
@@ -67,6 +69,15 @@ def _raw_state(how: How, message: str, *, connected: bool) -> State:
     if not connected:
         return State.CONNECT_FAILED
     return next((state for form, state in ERRORS if form.match(message)), State.UPSTREAM_ERROR)
+
+
+def told(message: str, *, connected: bool) -> str | None:
+    """mitmproxy's message as it may be kept: what it quotes of an upstream's bytes may hold anything.
+
+    >>> told("unexpected server response: b'HTTP/1.1 200 OK\\r\\nSet-Cookie: a=b'", connected=True)
+    'unexpected server response: ...'
+    """
+    return (QUOTED.sub("...", message) if connected else message) or None
 
 
 def is_framed(method: str, response: Response) -> bool:

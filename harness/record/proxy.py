@@ -78,7 +78,7 @@ class Proxy:
         self.settings = settings
         self.selector = selector
         self.stopping = asyncio.Event()
-        self.failure: str | None = None
+        self.failed = False
 
     async def run(self, end: socket.socket) -> int:
         """From listening to the last hand-over; the exit code."""
@@ -94,7 +94,7 @@ class Proxy:
             tee.interrupt()
             await hang_up()
             await handover.close()
-        return self.code()
+        return 4 if self.failed else 0
 
     async def serve(self, master: Master, server: proxyserver.Proxyserver, ready: asyncio.Event) -> None:
         """Until the supervisor's end of stdin closes, or something fails."""
@@ -103,7 +103,7 @@ class Proxy:
         await either(ready, self.stopping)
         if problem := problem_of(server):
             self.fail(problem)
-        if self.failure is None:
+        if not self.failed:
             say(ready=True)
             gc.collect()
             gc.freeze()  # what is loaded stays for good: no collection need walk through it on the loop
@@ -120,15 +120,9 @@ class Proxy:
     def fail(self, reason: str) -> None:
         """Stop, and say why; only the first reason counts."""
         if not self.stopping.is_set():
-            self.failure = reason
+            self.failed = True
             self.stopping.set()
-
-    def code(self) -> int:
-        """The exit code, with the reason on stdout."""
-        if self.failure is None:
-            return 0
-        say(failed=self.failure)
-        return 4
+            say(failed=reason)
 
 
 class Ready:
@@ -192,8 +186,8 @@ class Trouble(logging.Handler):
         self.handover = handover
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Send the text, which the writer masks, with the kind and the place of the exception."""
-        text = f"mitmproxy: {record.getMessage()}"
+        """Send what happened, without what follows the colon, which may be anybody's data."""
+        text = f"mitmproxy: {record.getMessage().partition(':')[0]}"
         if record.exc_info and record.exc_info[0]:
             text = f"{text} ({describe(record.exc_info[0], record.exc_info[2])})"
         self.handover.send(plain(Kind.TROUBLE, text))

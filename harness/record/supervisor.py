@@ -108,10 +108,13 @@ class Supervisor:
         wanted: asyncio.Future[int] = asyncio.ensure_future(
             program(self.urls) if program else self.until_stopped()
         )
-        ends: set[asyncio.Future[Any]] = {wanted, proxy.ended, writer.ended}
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        over = [asyncio.ensure_future(child.over.wait()) for child in (proxy, writer)]
+        first: list[asyncio.Future[Any]] = [wanted, *over]
+        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+        for waiting in over:
+            waiting.cancel()
         if not wanted.done():  # nothing is recorded any more: what runs now would run for nothing
-            tell(f"the {proxy.name if proxy.ended.done() else writer.name} ended: stopping")
+            tell(f"the {proxy.name if proxy.over.is_set() else writer.name} is gone or failed: stopping")
             wanted.cancel()
             await asyncio.wait({wanted})
         return 0 if wanted.cancelled() else wanted.result()

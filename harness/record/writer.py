@@ -106,8 +106,7 @@ class Writer:
         """Mask, derive, judge, store, and say so."""
         raw = exchange_of(message, self.upstreams, self.settings.anchor)
         masked, derived = self.masked(raw)
-        connected = bool(message.head["connected"])
-        exchange = judged(masked, derived, How(message.head["how"]), connected=connected)
+        exchange = judged(masked, derived, message.head)
         number = self.recording.add(exchange, derived)
         self.states[exchange.state] += 1
         match self.settings.lines:
@@ -133,11 +132,16 @@ class Writer:
         show(f"harness record: {visible(self.redactor.text(text)[0])}")
 
 
-def judged(exchange: Exchange, derived: Derived, how: How, *, connected: bool) -> Exchange:
+def judged(exchange: Exchange, derived: Derived, head: Mapping[str, Any]) -> Exchange:
     """The exchange with its state; the way to an end that is complete is no error."""
     response = exchange.response
-    framed = response is not None and is_framed(exchange.request.method, response)
-    state = state_of(how, exchange.error or "", derived, connected=connected, framed=framed)
+    state = state_of(
+        How(head["how"]),
+        head["message"],
+        derived,
+        connected=bool(head["connected"]),
+        framed=response is not None and is_framed(exchange.request.method, response),
+    )
     return replace(exchange, state=state, error=None if state is State.COMPLETE else exchange.error)
 
 

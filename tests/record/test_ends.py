@@ -2,7 +2,7 @@ import pytest
 
 from harness.core.derive import Derived
 from harness.core.exchange import Headers, Response, State
-from harness.record.ends import How, is_framed, state_of
+from harness.record.ends import How, is_framed, state_of, told
 
 CUT = "HTTP/1 protocol error: peer closed connection without sending complete message body"
 TERMINATED = Derived("openai.chat", stream=True, terminated=True)
@@ -78,3 +78,21 @@ def test_an_end_that_may_be_a_cut(framed: bool, derived: Derived, state: State) 
 )
 def test_framing(method: str, status: int, version: str, headers: Headers, framed: bool) -> None:
     assert is_framed(method, Response(status, headers, 0, (), 0, version)) is framed
+
+
+@pytest.mark.parametrize(
+    ("message", "connected", "kept"),
+    [
+        ("", True, None),
+        ("Client disconnected.", True, "Client disconnected."),
+        ('unexpected server response: b"it\'s a secret"', True, "unexpected server response: ..."),
+        (
+            "Cannot parse HTTP response: Bad line: b'a' and b'b\nc'",
+            True,
+            "Cannot parse HTTP response: Bad line: ...",
+        ),
+        ("Connect call failed ('127.0.0.1', 1)", False, "Connect call failed ('127.0.0.1', 1)"),
+    ],
+)
+def test_what_is_kept_of_a_message(message: str, connected: bool, kept: str | None) -> None:
+    assert told(message, connected=connected) == kept

@@ -105,7 +105,7 @@ def test_a_killed_proxy_ends_the_recording_visibly(recording: "Recorder") -> Non
     os.kill(recording.children()["proxy"], signal.SIGKILL)
     assert recording.wait() == 4
     errors = recording.errors()
-    assert "the proxy ended: stopping" in errors
+    assert "the proxy is gone or failed: stopping" in errors
     assert "harness: error: the proxy ended with code -9" in errors
     assert states(recording) == {WHOLE: State.COMPLETE}
 
@@ -121,7 +121,7 @@ def test_a_killed_writer_ends_the_recording_and_the_program(
     os.kill(recorder.children()["writer"], signal.SIGKILL)
     assert recorder.wait() == 4
     errors = recorder.errors()
-    assert "the writer ended: stopping" in errors
+    assert "is gone or failed: stopping" in errors
     assert "harness: error: the writer is gone; the writer ended with code -9" in errors
     assert "Traceback" not in errors
     assert states(recorder) == {WHOLE: State.COMPLETE}

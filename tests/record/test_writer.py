@@ -58,7 +58,7 @@ def test_no_secret_reaches_the_disk(
     for path, steps in scripts.items():
         asked = path + PATH
         head = upstream.head(200, SSE, *setting, *(["Content-Encoding: gzip"] if path == "/gzip" else []))
-        start = f"HTTP/1.1 200 OK\r\nX-Key: {KEY}".encode() if path == "/broken" else head
+        start = f"HTTP/1.1 200 OK\r\n{setting[0]}\r\nX-Key: {KEY}".encode() if path == "/broken" else head
         upstream.on(asked, start, *steps)  # type: ignore[arg-type]
         ask(recorder, asked)
     wait_until(lambda: len(recorder.exchanges()) == len(scripts), "not all was stored")
