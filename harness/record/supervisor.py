@@ -129,6 +129,7 @@ class Supervisor:
         self.stopped.clear()
         self.on_signal(self.insist)
         proxy.close()
+        writer.close()  # which reads nothing more, but may still wait for its settings
         both = asyncio.gather(proxy.ended, writer.ended)
         force = asyncio.ensure_future(self.stopped.wait())
         ends: set[asyncio.Future[Any]] = {both, force}

@@ -1,8 +1,10 @@
 """How a run ends: signals, programs, and processes that die. Each starts a recorder of its own."""
 
+import asyncio
 import os
 import resource
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.core.errors import BadInput
 from harness.core.exchange import State
-from harness.record.supervisor import url_of
+from harness.record.supervisor import Settings, Supervisor, url_of
+from harness.record.upstream import parse
 
 if TYPE_CHECKING:
     from tests.plugins.wire import Recorder, Upstream
@@ -158,6 +162,16 @@ def test_a_full_disk_is_told(start_recorder: Start, upstream: "Upstream") -> Non
     assert recorder.wait() == 4
     assert "cannot be written" in recorder.errors()
     assert states(recorder) == {}
+
+
+def test_a_port_that_somebody_took_meanwhile_is_bad_input_and_nothing_is_written(tmp_path: Path) -> None:
+    db = tmp_path / "a.db"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        settings = Settings((parse("http://127.0.0.1:9"),), db, "127.0.0.1", port)
+        with pytest.raises(BadInput, match="address already in use"):
+            asyncio.run(Supervisor(settings, [port]).run(None))
+    assert not db.exists()
 
 
 @pytest.mark.parametrize(
