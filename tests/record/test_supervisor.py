@@ -150,6 +150,20 @@ def test_a_program_s_exit_code_is_ours_and_its_last_stream_is_aborted(
     assert recorder.errors().startswith("harness record: recorded 1 exchange in ")
 
 
+def test_only_insisting_gives_up_what_is_not_stored_yet(
+    recording: "Recorder", wait_until: Callable[..., None]
+) -> None:
+    recording.exchange(WHOLE)
+    os.kill(recording.children()["writer"], signal.SIGSTOP)
+    recording.process.send_signal(signal.SIGINT)
+    wait_until(lambda: "proxy" not in recording.children(), "the proxy did not stop")
+    recording.process.send_signal(signal.SIGINT)
+    wait_until(lambda: "once more to give that up" in recording.errors(), "no word about a second signal")
+    assert recording.stop() == 4
+    assert "the writer ended with code -9" in recording.errors()
+    assert states(recording) == {WHOLE: State.COMPLETE}
+
+
 def test_a_full_disk_is_told(start_recorder: Start, upstream: "Upstream") -> None:
     """A limit on the size of files stands for the disk."""
     big = b"x" * 3_000_000
