@@ -12,14 +12,18 @@ piece have one stamp.
 one would have reported it; if there was nothing, and only a second `select` that slept reports it, it
 became readable at the wake-up. It is
 handled in the next pass, or, where mitmproxy waits for one of its hooks, in the one after that. So the
-stamp of a pass minus the earliest moment at which its bytes may have come bounds the error. What the
-loop cannot see is how long the kernel takes to wake it; a `select` whose time-out nothing interrupted
-shows that, and a few such sleeps are made at the start. There is no heartbeat and no extra wake-up.
+stamp of a pass minus the earliest moment at which its bytes may have come bounds the error.
+
+What the loop cannot see is how long the kernel takes to wake it. A `select` whose time-out nothing
+interrupted shows that, and a few such sleeps are made at the start. Linux also counts how long a process
+was ready to run and had no CPU: what is more than its wake-ups usually take was one long wait, for all
+we know. There is no heartbeat and no extra wake-up.
 
 All times are `time.monotonic_ns`.
 """
 
 import math
+import os
 import selectors
 import statistics
 import sys
@@ -40,16 +44,41 @@ SLEEPS = 5
 """Sleeps of a tick at the start, whose lateness shows how this machine wakes an idle process."""
 
 
+class Waiting:
+    """How long this process's main thread has waited for a CPU; 0 where the system does not say.
+
+    Linux: the second number of `/proc/PID/schedstat` (Documentation/scheduler/sched-stats.rst).
+    """
+
+    def __init__(self, path: str = "/proc/self/schedstat") -> None:
+        try:
+            self._file: int | None = os.open(path, os.O_RDONLY)
+        except OSError:
+            self._file = None
+
+    def read_ns(self) -> int:
+        """All of it since the process began, in ns; some 2 µs."""
+        return 0 if self._file is None else int(os.pread(self._file, 100, 0).split()[1])
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
 class Lateness:
     """The worst lateness since any moment, for questions about times that reach until now.
 
-    Kept are only buckets that are worse than all after them, which are few.
+    `more` is asked for lateness that shows only afterwards, since it was asked last. Kept are only
+    buckets that are worse than all after them, which are few.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, more: Callable[[], int] = lambda: 0) -> None:
         self._buckets: list[tuple[int, int]] = []
         self._worst = 0
         self._ends = 0
+        self._more = more
 
     def note(self, now_ns: int, late_ns: int) -> None:
         """At this moment something was late by so much."""
@@ -59,14 +88,16 @@ class Lateness:
             self._worst = late_ns
 
     def _roll(self, now_ns: int) -> None:
-        while self._buckets and self._buckets[-1][1] <= self._worst:
+        worst = max(self._worst, self._more())
+        while self._buckets and self._buckets[-1][1] <= worst:
             self._buckets.pop()
-        self._buckets.append((self._ends, self._worst))
+        self._buckets.append((self._ends, worst))
         self._worst = 0
         self._ends = now_ns + BUCKET_NS
 
     def since(self, start_ns: int) -> int:
         """The worst lateness from `start_ns` until now, in ns; up to a bucket earlier counts as well."""
+        self._worst = max(self._worst, self._more())
         return max([self._worst, *(worst for end_ns, worst in self._buckets if end_ns >= start_ns)])
 
 
@@ -77,12 +108,20 @@ class LagSelector(selectors.DefaultSelector):
     an idle process wakes here.
     """
 
-    def __init__(self, now: Callable[[], int] = time.monotonic_ns) -> None:
+    def __init__(self, now: Callable[[], int] = time.monotonic_ns, waiting: Waiting | None = None) -> None:
         super().__init__()
-        self.lateness = Lateness()
+        self.lateness = Lateness(self._waited)
         self._now = now
         self.returned = self._begins = self._earliest = now()
         self.wake_ns = self._sleepiness()
+        self._sleeps = 0
+        self._waiting = waiting or Waiting()
+        self._waiting_ns = self._waiting.read_ns()
+
+    def close(self) -> None:
+        """As the base class."""
+        self._waiting.close()
+        super().close()
 
     def select(self, timeout: float | None = None) -> "Ready":
         """As the base class: what is there at once, else what comes until the time-out.
@@ -102,6 +141,7 @@ class LagSelector(selectors.DefaultSelector):
         entered = self._now()
         ready = super().select(timeout)
         returned = self._earliest = self._begins = self.returned = self._now()
+        self._sleeps += 1
         if timeout is not None and not ready:
             self.lateness.note(returned, returned - entered - ticks(timeout))
         return ready
@@ -109,6 +149,12 @@ class LagSelector(selectors.DefaultSelector):
     def bound_since(self, start_ns: int) -> int:
         """How late a stamp taken between `start_ns` and now may be, in ns."""
         return self.wake_ns + self.lateness.since(start_ns)
+
+    def _waited(self) -> int:
+        """For how long more than its wake-ups usually take this process had no CPU, since the last call."""
+        before, usual = self._waiting_ns, self._sleeps * self.wake_ns
+        self._waiting_ns, self._sleeps = self._waiting.read_ns(), 0
+        return max(0, self._waiting_ns - before - usual)
 
     def _sleepiness(self) -> int:
         late = []

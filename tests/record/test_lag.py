@@ -3,12 +3,13 @@
 import asyncio
 import selectors
 import socket
+import sys
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from harness.record.lag import BUCKET_NS, LagSelector, Lateness
+from harness.record.lag import BUCKET_NS, LagSelector, Lateness, Waiting
 
 MS = 1_000_000
 
@@ -43,7 +44,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def selector(clock: Clock) -> Iterator[LagSelector]:
-    with LagSelector(clock) as made:
+    with LagSelector(clock, Waiting("/no/such/file")) as made:
         yield made
 
 
@@ -69,6 +70,24 @@ def test_stamps_are_those_of_the_pass(clock: Clock, selector: LagSelector) -> No
     clock.steps = iter((7 * MS,))
     clock()
     assert selector.returned == began
+
+
+def test_lateness_that_shows_only_afterwards_belongs_to_the_bucket_before() -> None:
+    afterwards = iter((0, 70, 0, 0, 0, 0))
+    lateness = Lateness(lambda: next(afterwards))
+    for number in range(3):
+        lateness.note(number * 2 * BUCKET_NS, 5)
+    assert lateness.since(0) == 70
+    assert lateness.since(4 * BUCKET_NS) == 5
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts it")
+def test_waiting_for_a_cpu_is_counted() -> None:
+    waiting = Waiting()
+    first = waiting.read_ns()
+    assert 0 <= first <= waiting.read_ns()
+    waiting.close()
+    assert waiting.read_ns() == 0
 
 
 def test_a_busy_loop_is_late_by_the_passes_that_an_event_may_wait(
