@@ -61,7 +61,9 @@ class ModelServer:
             if not self.url:
                 self.child.communicate()
                 said.seek(0)
-                raise HarnessError(said.read().strip().rpartition("\n")[2])
+                raise HarnessError(
+                    f"the model server did not start: {said.read().strip().rpartition('\n')[2]}"
+                )
         return self
 
     def __exit__(
@@ -131,7 +133,7 @@ def main() -> int:
     try:
         server = start(options.layers, options.port)
     except HarnessError as error:
-        print(f"harness: error: {error}", file=sys.stderr)
+        print(error, file=sys.stderr)
         return error.exit_code
     print(f"{LISTENING}{server.listening_address}", flush=True)
     if options.until_stdin_closes:
