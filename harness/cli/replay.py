@@ -15,6 +15,7 @@ from harness.core.errors import BadInput
 if TYPE_CHECKING:
     from harness.replay.server import Outcome
 
+PORT = 8081
 UNUSED_SHOWN = 10
 
 
@@ -22,13 +23,21 @@ def replay(
     ctx: typer.Context,
     recordings: Annotated[list[Path], typer.Argument(help="Recordings (.db) or interchange files (.jsonl).")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 is any free one.")] = 8081,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            show_default=False,
+            help="Port to listen on; 0 is any free one. [default: 8081, or 0 with -- CMD]",
+        ),
+    ] = None,
     speed: Annotated[float, typer.Option(help="1: as recorded; 0: at once; N: N times as fast.")] = 1.0,
     keep_connect: Annotated[
         bool, typer.Option(help="Play the recorder's connection set-up (DNS, TCP, TLS) as waiting time too.")
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the closing summary as JSON on stdout.")
+        bool, typer.Option("--json", help="Print the closing summary as one line of JSON.")
     ] = False,
 ) -> int:
     """Serve recordings: the recorded bytes, each at its recorded time.
@@ -42,12 +51,17 @@ def replay(
     from harness.replay import server  # noqa: PLC0415
 
     library = server.load(recordings, keep_connect=keep_connect)
-    settings = server.Settings(host, port, speed, keep_connect)
-    outcome = server.run(library, settings, program_on(library.upstreams(), ctx.obj))
+    settings = server.Settings(host, port_of(port, ctx.obj), speed)
+    outcome = server.run(library, settings, program_on(tuple(library.upstreams), ctx.obj))
     print_summary(outcome)
     if as_json:
-        print(json.dumps(asdict(outcome), indent=1))
+        print(json.dumps(asdict(outcome)))
     return outcome.exit_code
+
+
+def port_of(port: int | None, program: list[str] | None) -> int:
+    """The port to listen on: a program is told which, so it may be any; people want to know it before."""
+    return port if port is not None else PORT if program is None else 0
 
 
 def check_speed(speed: float) -> None:

@@ -8,11 +8,12 @@ Headers take no part, but for the `content-encoding` that says how to read the b
 
 import hashlib
 import json
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl
 
-from harness.core.encoding import decode_body
-from harness.core.exchange import Headers, header
+from harness.core.encoding import decode_body, encoding_of
+from harness.core.exchange import Headers
 
 type Json = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 
@@ -47,7 +48,7 @@ def canonical_text(body: bytes, headers: Headers = ()) -> str:
 
 def plain_body(body: bytes, headers: Headers) -> bytes:
     """A body without its content-encoding; as it is where that cannot be undone."""
-    encoding = header(headers, "content-encoding")
+    encoding = encoding_of(headers)
     if not encoding:
         return body
     try:
@@ -109,19 +110,23 @@ def by_value(value: Json) -> Json:
     return value
 
 
-def flatten(value: Json, pointer: str = "") -> dict[str, Any]:
-    """The leaves of JSON by their JSON pointer (RFC 6901); empty containers are leaves.
+def flatten(value: Json) -> dict[str, Any]:
+    """The leaves of JSON by their JSON pointer (RFC 6901), in their order; empty containers are leaves.
 
     >>> flatten({"a": [1, {"b/c": None}]})
     {'/a/0': 1, '/a/1/b~1c': None}
     """
+    return dict(leaves(value, ""))
+
+
+def leaves(value: Json, pointer: str) -> Iterator[tuple[str, Any]]:
+    """The leaves below a pointer."""
     if isinstance(value, dict) and value:
-        members = [(key.replace("~", "~0").replace("/", "~1"), item) for key, item in value.items()]
+        for key, item in value.items():
+            name = key.replace("~", "~0").replace("/", "~1")
+            yield from leaves(item, f"{pointer}/{name}")
     elif isinstance(value, list) and value:
-        members = [(str(index), item) for index, item in enumerate(value)]
+        for index, item in enumerate(value):
+            yield from leaves(item, f"{pointer}/{index}")
     else:
-        return {pointer: value}
-    leaves: dict[str, Any] = {}
-    for name, item in members:
-        leaves |= flatten(item, f"{pointer}/{name}")
-    return leaves
+        yield pointer, value

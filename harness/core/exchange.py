@@ -6,6 +6,7 @@ the request, on a monotonic clock. Chunk data is the body as it came off the wir
 framing (chunked encoding, DATA frames), still content-encoded.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -13,6 +14,10 @@ from typing import Any
 
 type Headers = tuple[tuple[str, str], ...]
 """Names as they were written, values as text (UTF-8 with surrogate escapes), in their order."""
+
+
+PATH = re.compile("[/?]")
+"""Where the authority of a URL ends (RFC 3986, 3.2)."""
 
 
 class State(StrEnum):
@@ -91,9 +96,11 @@ def path_of(url: str) -> str:
     >>> path_of("https://api.openai.com/v1/models?limit=2")
     '/v1/models?limit=2'
     """
-    _, _, rest = url.partition("://")
-    slash = rest.find("/")
-    return rest[slash:].partition("#")[0] if slash >= 0 else "/"
+    _, _, rest = url.partition("#")[0].partition("://")
+    found = PATH.search(rest)
+    if found is None:
+        return "/"
+    return rest[found.start() :] if found[0] == "/" else f"/{rest[found.start() :]}"
 
 
 def header(headers: Headers, name: str) -> str | None:

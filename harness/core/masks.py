@@ -10,7 +10,7 @@ Names of headers and fields are those of the providers' own documentation.
 import json
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 MASK = b"[redacted]"
@@ -122,6 +122,15 @@ class Rules:
     def default(cls) -> Self:
         """The rules in force unless the user switches redaction off; `Rules()` masks nothing."""
         return cls(HEADERS, QUERY, FIELDS, KEYS)
+
+    def __or__(self, other: Self) -> Self:
+        """What either of two sets of rules calls secret."""
+        return type(self)(
+            *(
+                tuple(dict.fromkeys((*getattr(self, one.name), *getattr(other, one.name))))
+                for one in fields(self)
+            )
+        )
 
     def to_json(self) -> str:
         """The rules as JSON text, as a capture keeps them."""

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from harness.core.json_text import healed
 
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  nothing is bound here
 ESCAPED_BYTE = re.compile("[\udc80-\udcff]")
 
 
@@ -48,3 +49,13 @@ def plain_url(text: str) -> str:
     '/caf%E9'
     """
     return healed(ESCAPED_BYTE.sub(lambda found: f"%{ord(found[0]) - 0xDC00:02X}", text))
+
+
+def server_url(host: str, port: int) -> str:
+    """The URL of a server that listens on a host; one that listens everywhere is also here.
+
+    >>> server_url("0.0.0.0", 8080), server_url("::1", 8080)
+    ('http://127.0.0.1:8080', 'http://[::1]:8080')
+    """
+    host = EVERYWHERE.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

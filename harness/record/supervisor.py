@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from harness.core.url import server_url
 from harness.record.anchor import Anchor
 from harness.record.child import Child
 from harness.record.handover import LIMIT
@@ -66,7 +67,9 @@ class Supervisor:
     def __init__(self, settings: Settings, ports: list[int]) -> None:
         self.settings = settings
         self.listeners = dict(zip(ports, settings.upstreams, strict=True))
-        self.urls = {upstream.name: url_of(settings.host, port) for port, upstream in self.listeners.items()}
+        self.urls = {
+            upstream.name: server_url(settings.host, port) for port, upstream in self.listeners.items()
+        }
         self.stopped = asyncio.Event()
 
     async def run(self, program: Program | None) -> Outcome:
@@ -164,16 +167,6 @@ def failures(proxy: Child, writer: Child) -> list[str]:
     if troubles := writer.report.get("troubles"):
         found.append(f"{troubles} line{'' if troubles == 1 else 's'} above say what may be missing")
     return found
-
-
-def url_of(host: str, port: int) -> str:
-    """The URL of a listener; one that listens everywhere is also here.
-
-    >>> url_of("0.0.0.0", 8080), url_of("::1", 8080)
-    ('http://127.0.0.1:8080', 'http://[::1]:8080')
-    """
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104 - not bound
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def versions() -> dict[str, str]:

@@ -8,7 +8,8 @@ from array import array
 from dataclasses import replace
 from itertools import accumulate, pairwise
 
-from harness.core.exchange import Exchange, Headers, Request, Response, header
+from harness.core.encoding import encoding_of
+from harness.core.exchange import Exchange, Headers, Request, Response
 from harness.replay.playback import Client, Playback, playback
 
 HARNESS = Request("GET", "http://harness/")
@@ -33,7 +34,7 @@ class Recorded:
     def encoding(self) -> str | None:
         """The recorded content-encoding."""
         response = self.exchange.response
-        return header(response.headers, "content-encoding") if response else None
+        return encoding_of(response.headers) if response else None
 
     def playback(self, client: Client) -> Playback:
         """The playback for a client; the same for all clients that need the same bytes."""

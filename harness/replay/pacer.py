@@ -19,7 +19,7 @@ from typing import Protocol
 
 from harness.core.histogram import Histogram
 from harness.replay.alarm import make_alarm
-from harness.replay.playback import Playback
+from harness.replay.playback import LATEST_NS, Playback
 
 SLOT_NS = 200_000
 HALF_SLOT_NS = SLOT_NS // 2
@@ -147,7 +147,7 @@ def scaled(due: array[int], speed: float) -> array[int]:
     """Deadlines at another speed; the very same array at speed 1."""
     if speed == 1:
         return due
-    return array("q", (int(offset / speed) if speed else 0 for offset in due))
+    return array("q", (min(int(offset / speed), LATEST_NS) if speed else 0 for offset in due))
 
 
 class Pacer:
@@ -174,6 +174,13 @@ class Pacer:
 
     def ring(self) -> None:
         """Play everything that is due, then set the alarm for what comes next."""
+        try:
+            self.play_due()
+        finally:
+            self.arm()
+
+    def play_due(self) -> None:
+        """Write all parts whose time has come, at most so many."""
         heap, clock, note = self.heap, time.monotonic_ns, self.lateness.samples.append
         for _ in range(WRITES_PER_RING):
             if not heap:
@@ -193,7 +200,6 @@ class Pacer:
                 if play.is_over():
                     play.ended()
         self.lateness.fold_if_many()
-        self.arm()
 
     def arm(self) -> None:
         """Set the alarm for the slot that is nearest to the first deadline."""

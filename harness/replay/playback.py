@@ -12,7 +12,7 @@ from enum import Enum
 from http.client import responses as reasons
 from itertools import accumulate
 
-from harness.core.encoding import decode_chunks
+from harness.core.encoding import decode_chunks, encoding_of
 from harness.core.exchange import Exchange, Response, State, header
 
 HOP_BY_HOP = frozenset(
@@ -29,6 +29,10 @@ HOP_BY_HOP = frozenset(
 )
 """Headers that speak of the recorded connection, not of this one (RFC 9110, section 7.6.1)."""
 
+BODILESS = (204, 304)
+"""Statuses whose responses end with their head (RFC 9110, 15.3.5 and 15.4.5)."""
+LATEST_NS = 1 << 61
+"""No deadline is later than this, 73 years: a sum with the clock must fit into 64 bits."""
 LAST_CHUNK = b"0\r\n\r\n"
 
 
@@ -94,7 +98,7 @@ def playback(exchange: Exchange, client: Client, *, keep_connect: bool = False) 
     shift = 0 if keep_connect else exchange.connect_ns
     if exchange.response is None:
         return assemble([(exchange.end_ns, b"")], Ending.CLOSE, shift)
-    response = decoded_for(with_true_length(exchange.response, exchange.state), client)
+    response = decoded_for(with_true_length(exchange, exchange.response), client)
     framing = framing_of(response, exchange.state, client)
     ending = ending_of(exchange, framing, client)
     pieces = [(response.headers_ns, head_of(response, framing, ending)), *body_of(response, framing)]
@@ -105,11 +109,12 @@ def playback(exchange: Exchange, client: Client, *, keep_connect: bool = False) 
     return assemble(pieces, ending, shift)
 
 
-def with_true_length(response: Response, state: State) -> Response:
+def with_true_length(exchange: Exchange, response: Response) -> Response:
     """The response without a content-length that contradicts a whole body, as other tools' files have."""
     length = header(response.headers, "content-length")
-    whole = state in (State.COMPLETE, State.UNTERMINATED) and response.chunks
-    if length is None or not whole or length.strip() == str(len(response.body)):
+    whole = exchange.state in (State.COMPLETE, State.UNTERMINATED)
+    bodiless = exchange.request.method.upper() == "HEAD" or response.status == 304
+    if length is None or not whole or bodiless or length.strip() == str(len(response.body)):
         return response
     return without_headers(response, {"content-length"}, response.chunks)
 
@@ -122,7 +127,7 @@ def without_headers(response: Response, dropped: set[str], chunks: tuple[tuple[i
 
 def decoded_for(response: Response, client: Client) -> Response:
     """The response as recorded where the client takes its content-encoding, else decoded, times kept."""
-    encoding = header(response.headers, "content-encoding")
+    encoding = encoding_of(response.headers)
     if not encoding or client.takes(encoding):
         return response
     try:
@@ -134,7 +139,7 @@ def decoded_for(response: Response, client: Client) -> Response:
 
 def framing_of(response: Response, state: State, client: Client) -> Framing:
     """The framing for this client; a complete body of unknown length is chunked, to keep connections."""
-    if client.head or response.status in (204, 304) or response.status < 200:
+    if client.head or response.status in BODILESS or response.status < 200:
         return Framing.NO_BODY
     if header(response.headers, "content-length") is not None:
         return Framing.LENGTH
@@ -148,6 +153,8 @@ def ending_of(exchange: Exchange, framing: Framing, client: Client) -> Ending:
 
     A cut is told by the missing end of the framing; where the framing has none, only a reset tells.
     """
+    if exchange.response is not None and exchange.response.status < 200:
+        return Ending.CLOSE
     broken = exchange.state in (State.UPSTREAM_CUT, State.UPSTREAM_ERROR)
     if broken and framing is Framing.UNTIL_CLOSE:
         return Ending.RESET
@@ -159,7 +166,8 @@ def ending_of(exchange: Exchange, framing: Framing, client: Client) -> Ending:
 def head_of(response: Response, framing: Framing, ending: Ending) -> bytes:
     """Status line and headers, with the framing of this connection instead of the recorded one."""
     lines = [f"HTTP/1.1 {response.status} {reasons.get(response.status, '')}"]
-    lines += [f"{name}: {value}" for name, value in response.headers if name.lower() not in HOP_BY_HOP]
+    unfit = HOP_BY_HOP | ({"content-length"} if response.status == 204 else set())
+    lines += [f"{name}: {value}" for name, value in response.headers if name.lower() not in unfit]
     if framing is Framing.CHUNKED:
         lines.append("transfer-encoding: chunked")
     if ending is not Ending.KEEP:
@@ -182,7 +190,7 @@ def assemble(pieces: Iterable[tuple[int, bytes]], ending: Ending, shift_ns: int)
     sizes: array[int] = array("Q")
     blob = bytearray()
     for offset_ns, data in pieces:
-        at = max(0, offset_ns - shift_ns)
+        at = min(max(0, offset_ns - shift_ns), LATEST_NS)
         if due and due[-1] >= at:
             sizes[-1] += len(data)
         else:

@@ -4,19 +4,25 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Any
 
 from harness.core.errors import BadInput
 from harness.core.redaction import Rules
+from harness.core.url import server_url
 from harness.replay.answers import Recorded
 from harness.replay.connection import Connection
 from harness.replay.match import Library, Miss
 from harness.replay.pacer import Pacer
 from harness.replay.site import Site, endpoint, lateness_ms, miss_text
 from harness.store.open import open_recording
+from harness.store.recording import Recording
 
 BACKLOG = 4096
 
@@ -28,22 +34,33 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 0
     speed: float = 1.0
-    keep_connect: bool = False
 
 
 def load(paths: Iterable[Path], *, keep_connect: bool) -> Library[Recorded]:
-    """All exchanges of some recordings, in their order; with several files, labels are `FILE:ID`."""
-    library: Library[Recorded] = Library()
-    files = list(paths)
-    for path in files:
-        prefix = f"{path.stem}:" if len(files) > 1 else ""
-        with open_recording(path) as recording:
-            rules = {capture.id: capture.redaction for capture in recording.captures()}
+    """All exchanges of some recordings, in their order; labels are ids behind `prefixes_of`."""
+    files = list(dict.fromkeys(paths))
+    with ExitStack() as stack:
+        recordings = [stack.enter_context(open_recording(path)) for path in files]
+        library: Library[Recorded] = Library(rules_of(recordings))
+        for prefix, recording in zip(prefixes_of(files), recordings, strict=True):
             for exchange in recording.exchanges():
                 answer = Recorded(exchange, keep_connect=keep_connect)
-                known = rules.get(exchange.capture) or Rules.default()
-                library.add(f"{prefix}{exchange.id}", exchange, known, answer)
+                library.add(f"{prefix}{exchange.id}", exchange, answer)
     return library
+
+
+def prefixes_of(files: Sequence[Path]) -> list[str]:
+    """What stands before an id in a label: nothing for one file, else its name, or its path if names repeat."""
+    if len(files) == 1:
+        return [""]
+    names = Counter(path.name for path in files)
+    return [f"{path.name if names[path.name] == 1 else path}:" for path in files]
+
+
+def rules_of(recordings: Iterable[Recording]) -> Rules:
+    """What any of the recordings calls secret, and what harness does by default."""
+    captures = (capture for recording in recordings for capture in recording.captures())
+    return reduce(or_, (capture.redaction or Rules() for capture in captures), Rules.default())
 
 
 def run(
@@ -95,7 +112,7 @@ async def serve(
     raise_file_limit()
     server = await listen(lambda: Connection(pacer, site.answer, site.refuse, connections), settings)
     keep_out_of_collection()
-    url = f"http://{settings.host}:{server.sockets[0].getsockname()[1]}"
+    url = server_url(settings.host, server.sockets[0].getsockname()[1])
     print(f"harness replay: listening on {url} ({len(library.by_label)} exchanges)", flush=True)
     try:
         code = await until_ended(stop, program(url) if program else None)

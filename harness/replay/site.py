@@ -12,11 +12,13 @@ from typing import Any
 
 from harness import __version__
 from harness.core.exchange import header
+from harness.core.visible import visible
 from harness.replay.answers import Recorded, instant
-from harness.replay.connection import Answer, Incoming
+from harness.replay.connection import Answer
 from harness.replay.match import Entry, Library, Miss
 from harness.replay.pacer import Lateness
-from harness.replay.playback import Client
+from harness.replay.playback import Client, Playback
+from harness.replay.reader import Incoming
 
 CHOICE_HEADER = "x-harness-exchange"
 """A request with this header gets the exchange that it names, whatever else it asks."""
@@ -30,11 +32,6 @@ REFUSALS = {
     414: "the request's target is over the limit of 64 KiB",
     431: "the request's headers are over the limit of 64 KiB",
 }
-PREFLIGHT = (
-    ("access-control-allow-origin", "*"),
-    ("access-control-allow-methods", "*"),
-    ("access-control-allow-headers", "*"),
-)
 
 
 @dataclass(slots=True)
@@ -75,15 +72,14 @@ class Site:
             self.tally.answered += 1
             return Answer(found.answer.playback(incoming.client), self.speed)
         if incoming.request.method == "OPTIONS":
-            return Answer(instant(204, b"", incoming.client, headers=PREFLIGHT), instant=True)
+            return Answer(preflight(incoming), instant=True)
         return self.missed(found, incoming.client)
 
     def find(self, incoming: Incoming) -> Entry[Recorded] | Miss:
         """The entry that the request names, or the one that matches; for HEAD, that of the GET will do."""
         label = header(incoming.request.headers, CHOICE_HEADER)
         if label is not None:
-            unasked = replace(incoming.request, path=incoming.request.path.partition("?")[0])
-            return self.library.by_label.get(label) or Miss(f"no exchange is called {label}", unasked)
+            return self.library.named(label, incoming.request)
         found = self.library.find(incoming.request)
         if isinstance(found, Miss) and incoming.client.head:
             as_get = self.library.find(replace(incoming.request, method="GET"))
@@ -136,6 +132,17 @@ class Site:
         return {"count": len(rows), "exchanges": rows}
 
 
+def preflight(incoming: Incoming) -> Playback:
+    """The answer to an OPTIONS that nobody recorded: all is allowed that the page asks for (Fetch, 3.3)."""
+    asked = header(incoming.request.headers, "access-control-request-headers") or "*"
+    headers = (
+        ("access-control-allow-origin", "*"),
+        ("access-control-allow-methods", "*"),
+        ("access-control-allow-headers", asked),
+    )
+    return instant(204, b"", incoming.client, headers)
+
+
 def endpoint(entry: Entry[Recorded]) -> str:
     """Method and path of an entry, as people read them."""
     return f"{entry.request.method} {entry.request.path}"
@@ -156,7 +163,7 @@ def lateness_ms(lateness: Lateness) -> dict[str, Any]:
 
 def miss_text(miss: Miss) -> str:
     """A miss in one line: the request, why, and what differs from the nearest recording."""
-    line = f"{miss.request.method} {miss.request.path}: {miss.reason}"
+    line = visible(f"{miss.request.method} {miss.request.path}: {miss.reason}")
     if miss.nearest is None:
         return line
     shown = "; ".join(map(str, miss.different[:SHOWN_DIFFERENCES]))

@@ -53,7 +53,8 @@ def compare(exchange: Exchange, received: Received, ttft_ns: int | None) -> Comp
     chunks = exchange.response.chunks if exchange.response else ()
     fault = received.failure or difference(exchange, received)
     errors = () if fault or not exchange.timing_known else timing_errors(exchange, received.pieces)
-    first = next((error for (at, _), error in zip(chunks, errors, strict=False) if at == ttft_ns), None)
+    times = [at for at, data in chunks if data]
+    first = next((error for at, error in zip(times, errors, strict=False) if at == ttft_ns), None)
     what = f"{exchange.request.method} {exchange.request.path.partition('?')[0]}"
     return Compared(exchange.id, what, exchange.state.value, len(chunks), fault, errors, ttft_ns, first)
 
@@ -105,6 +106,7 @@ class Verdict(StrEnum):
     MET = "met"
     NOT_MET = "not met"
     TOO_NOISY = "machine too noisy to tell"
+    NOTHING = "nothing to judge"
 
 
 def verdict(results: Iterable[Compared], floor_ns: Sequence[int], tolerance_ns: int) -> Verdict:
@@ -114,6 +116,8 @@ def verdict(results: Iterable[Compared], floor_ns: Sequence[int], tolerance_ns: 
     of more than half the tolerance while it idles, nothing can be told.
     """
     rows = list(results)
+    if not rows:
+        return Verdict.NOTHING
     if any(row.fault for row in rows):
         return Verdict.NOT_MET
     errors = sorted(abs(error) for row in rows for error in row.errors_ns)

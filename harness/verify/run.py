@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 from harness.child import Child, harness_command
 from harness.core.derive import derive
-from harness.core.exchange import Exchange, State, header
+from harness.core.encoding import encoding_of
+from harness.core.exchange import Exchange, State
 from harness.store.open import open_recording
 from harness.verify.client import Conversation, converse
 from harness.verify.compare import Compared, Received, Verdict, compare, verdict
@@ -44,32 +45,34 @@ def verify(
     wanted = {number: exchange for number, exchange in exchanges.items() if number not in skipped}
     with Child(harness_command("replay", str(path), "--port", "0"), quiet=True) as server:
         with IdleTimer() as floor:
-            results = hold(wanted, server.url, concurrency, progress)
+            held = hold(wanted, server.url, concurrency, progress)
         timing = ask(f"{server.url}/__admin/timing")
+    compared = (judge(wanted[conversation.key], conversation) for conversation in held)
+    results = tuple(sorted(compared, key=lambda one: one.id))
     judged = verdict(results, floor.lateness_ns, tolerance_ns)
     return Verification(results, skipped, tuple(floor.lateness_ns), timing, judged)
 
 
 def hold(
     wanted: Mapping[int, Exchange], url: str, concurrency: int, progress: Callable[[int, int], None]
-) -> tuple[Compared, ...]:
-    """Hold a conversation for every exchange, and compare what it brought once it has ended."""
-    results: list[Compared] = []
+) -> tuple[Conversation, ...]:
+    """Hold a conversation for every exchange. Judging waits until all are over: it takes time of its own."""
+    held: list[Conversation] = []
 
     def done(conversation: Conversation) -> None:
-        results.append(judge(wanted[conversation.key], conversation))
-        progress(len(results), len(wanted))
+        held.append(conversation)
+        progress(len(held), len(wanted))
 
     place = urlsplit(url)
     conversations = map(conversation_for, wanted.values())
     converse(place.hostname or "", place.port or 0, conversations, concurrency, done)
-    return tuple(sorted(results, key=lambda result: result.id))
+    return tuple(held)
 
 
 def conversation_for(exchange: Exchange) -> Conversation:
     """The recorded request, once more, asking for this very exchange in its recorded encoding."""
     request, response = exchange.request, exchange.response
-    encoding = (header(response.headers, "content-encoding") if response else None) or "identity"
+    encoding = (encoding_of(response.headers) if response else None) or "identity"
     headers = [pair for pair in request.headers if pair[0].lower() not in OWN_HEADERS]
     headers += [
         ("host", "harness"),

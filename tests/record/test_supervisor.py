@@ -14,7 +14,7 @@ import pytest
 
 from harness.core.errors import BadInput
 from harness.core.exchange import State
-from harness.record.supervisor import Settings, Supervisor, url_of
+from harness.record.supervisor import Settings, Supervisor
 from harness.record.upstream import parse
 
 if TYPE_CHECKING:
@@ -186,11 +186,3 @@ def test_a_port_that_somebody_took_meanwhile_is_bad_input_and_nothing_is_written
         with pytest.raises(BadInput, match="address already in use"):
             asyncio.run(Supervisor(settings, [port]).run(None))
     assert not db.exists()
-
-
-@pytest.mark.parametrize(
-    ("host", "url"),
-    [("127.0.0.1", "http://127.0.0.1:80"), ("0.0.0.0", "http://127.0.0.1:80"), ("::", "http://[::1]:80")],
-)
-def test_url_of(host: str, url: str) -> None:
-    assert url_of(host, 80) == url

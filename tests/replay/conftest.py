@@ -36,8 +36,7 @@ class ReplayServer:
 
     def stop(self) -> tuple[int, dict[str, Any]]:
         code = self.child.stop()
-        text = "".join(self.child.output)
-        return code, json.loads(text[text.index("{\n") :])
+        return code, json.loads("".join(self.child.output).splitlines()[-1])
 
 
 @pytest.fixture

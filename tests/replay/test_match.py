@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from harness.core.exchange import Exchange, Request, State
-from harness.core.redaction import Rules
+from harness.core.redaction import Redactor, Rules
 from harness.replay.match import Entry, Library, Miss
 
 PATH = "/v1/chat/completions"
@@ -17,10 +17,9 @@ def request(body: bytes = b"{}", path: str = PATH, method: str = "POST") -> Requ
 
 
 def library(*recorded: tuple[Request, State, str], rules: Rules | None = None) -> Library[None]:
-    made: Library[None] = Library()
+    made: Library[None] = Library(rules or Rules.default())
     for number, (asked, state, upstream) in enumerate(recorded, start=1):
-        exchange = Exchange(asked, None, state, upstream=upstream)
-        made.add(str(number), exchange, rules or Rules.default(), None)
+        made.add(str(number), Exchange(asked, None, state, upstream=upstream), None)
     return made
 
 
@@ -106,13 +105,34 @@ def test_nothing_recorded_has_no_nearest() -> None:
     assert miss(complete(), request()).nearest is None
 
 
-def test_recordings_with_other_rules_stand_side_by_side() -> None:
-    made: Library[None] = Library()
-    key = b'{"key":"sk-proj-' + b"a" * 48 + b'"}'
-    other_key = key.replace(b"a" * 48, b"b" * 48)
-    made.add("masked", Exchange(request(key), None), Rules.default(), None)
-    assert labels(made, request(other_key)) == ["masked"]
-    assert miss(made, request(b"{}")).nearest == "masked"
+def test_requests_that_were_masked_by_other_rules_keep_their_order() -> None:
+    """Two captures of one request, of which only the second masked the field."""
+    more = Rules.default() | Rules(fields=("secret",))
+    plain, masked = request(b'{"secret":"a"}'), Redactor(more).request(request(b'{"secret":"a"}'))
+    made = library((plain, State.COMPLETE, "up"), (masked, State.COMPLETE, "up"), rules=more)
+    assert labels(made, plain, 3) == ["1", "2", "2"]
+
+
+def test_an_unnamed_upstream_has_the_bare_path_to_itself() -> None:
+    made = library((request(), State.COMPLETE, ""), (request(), State.COMPLETE, "a"))
+    assert labels(made, request()) == ["1"]
+    assert labels(made, request(path="/a" + PATH)) == ["2"]
+
+
+def test_named_exchanges_answer_whatever_is_asked_unless_interrupted() -> None:
+    made = library((request(b"1"), State.COMPLETE, ""), (request(b"2"), State.INTERRUPTED, ""))
+    found = made.named("1", request(b"other"))
+    assert isinstance(found, Entry)
+    assert found.uses == 1
+    for label, reason in {"2": "interrupted", "3": "no exchange is called 3"}.items():
+        missed = made.named(label, request())
+        assert isinstance(missed, Miss)
+        assert reason in missed.reason
+
+
+@pytest.mark.parametrize("path", ["*", "", "x", "/", "//", "/up", "/up/"])
+def test_any_target_is_a_miss_and_no_failure(path: str) -> None:
+    assert labels(complete(request()), request(path=path or "*", method="OPTIONS")) == [None]
 
 
 def test_secrets_of_a_request_are_not_told_in_a_miss() -> None:
@@ -132,4 +152,9 @@ def test_unused_are_those_that_could_have_answered() -> None:
     )
     made.find(request(b"1"))
     assert [entry.label for entry in made.unused()] == ["2"]
-    assert made.upstreams() == ("a", "b", "c")
+    assert list(made.upstreams) == ["a", "b", "c"]
+
+
+def test_what_a_better_answer_replaced_is_not_unused() -> None:
+    made = library((request(), State.CLIENT_ABORT, ""), (request(), State.COMPLETE, ""))
+    assert [entry.label for entry in made.unused()] == ["2"]

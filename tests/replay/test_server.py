@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from harness.core.exchange import Exchange, Headers, State
 
+MS = 1_000_000
 Make = Callable[..., Exchange]
 Serve = Callable[..., Any]
 LAST = b"Connection: close\r\n\r\n"
@@ -72,6 +74,101 @@ def test_request_in_pieces_and_in_chunks(exchange: Make, serve: Serve) -> None:
             connection.sendall(bytes([byte]))
         answer = read_all(connection)
     assert body_of(answer) == chunked(b"hello")
+
+
+def test_large_bodies_one_after_another_on_one_connection(exchange: Make, serve: Serve) -> None:
+    body = b'{"a":"' + b"x" * 150_000 + b'"}'
+    server = serve(exchange(body))
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=10)
+    for _ in range(5):
+        connection.request("POST", "/v1/x", body)
+        assert connection.getresponse().read() == b"hello"
+    connection.close()
+
+
+def test_many_small_requests_in_one_write(exchange: Make, serve: Serve) -> None:
+    answer = serve(exchange()).send(*[post()] * 1500, post(close=True))
+    assert answer.count(b"HTTP/1.1 200 OK") == 1501
+
+
+def test_a_long_head_in_small_pieces(exchange: Make, serve: Serve) -> None:
+    server = serve(exchange())
+    request = post(headers=b"X: %b\r\n" % (b"y" * 40_000), close=True)
+    with server.connect() as connection:
+        for start in range(0, len(request), 1000):
+            connection.sendall(request[start : start + 1000])
+        assert body_of(read_all(connection)) == chunked(b"hello")
+
+
+def test_an_unfinished_head_is_refused_at_the_limit(exchange: Make, serve: Serve) -> None:
+    with serve(exchange()).connect() as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nX: ")
+        threading.Event().wait(0.2)  # so that it is read by itself
+        connection.sendall(b"y" * 66_000)
+        assert b" 431 " in connection.recv(100)
+
+
+def test_target_may_be_a_whole_url(exchange: Make, serve: Serve) -> None:
+    server = serve(exchange(path="/v1/x?a=1"))
+    answer = server.send(post(path="http://somewhere.test/v1/x?a=1", close=True))
+    assert body_of(answer) == chunked(b"hello")
+
+
+def test_target_may_be_a_star(exchange: Make, serve: Serve) -> None:
+    answer = serve(exchange()).send(b"OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n", post(close=True))
+    assert answer.startswith(b"HTTP/1.1 204")
+    assert answer.endswith(chunked(b"hello"))
+
+
+def test_what_comes_before_a_broken_request_is_answered(exchange: Make, serve: Serve) -> None:
+    server = serve(exchange(chunks=((50, b"one"), (100, b"two"))))
+    answer = server.send(post(), post(), b"BROKEN\r\n\r\n")
+    assert answer.count(chunked(b"one", b"two")) == 2
+    assert b"HTTP/1.1 400 Bad Request" in answer
+
+
+def test_pipelining_without_reading_costs_no_memory(exchange: Make, serve: Serve) -> None:
+    server = serve(exchange(chunks=((0, b"x" * 250_000),)))
+    with server.connect() as connection:
+        before = resident_kib(server.child.process.pid)
+        connection.sendall(post() * 799 + post(close=True))
+        assert b"x" * 250_000 in server.send(post(close=True))
+        assert resident_kib(server.child.process.pid) - before < 20_000
+        assert read_all(connection).count(b"x" * 250_000) == 800
+
+
+def test_times_beyond_all_clocks_are_waited_for_in_peace(exchange: Make, serve: Serve) -> None:
+    server = serve(exchange(b"1", chunks=((0, b"a"), (2**62 / MS, b"b"))), exchange(b"2"))
+    with server.connect() as connection:
+        connection.sendall(post(b"1"))
+        assert b"1\r\na\r\n" in connection.recv(65536)
+        assert body_of(server.send(post(b"2", close=True))) == chunked(b"hello")
+    assert server.stop()[0] == 0
+
+
+def test_a_length_that_promises_more_than_was_recorded_is_not_kept(exchange: Make, serve: Serve) -> None:
+    server = serve(exchange(chunks=(), headers=(("content-length", "5"),)))
+    assert body_of(server.send(post(close=True))) == chunked()
+
+
+def test_interrupted_exchanges_are_not_played_by_their_id(exchange: Make, serve: Serve) -> None:
+    server = serve(exchange(state=State.INTERRUPTED))
+    answer = server.send(post(headers=b"X-Harness-Exchange: 1\r\n", close=True))
+    assert b"HTTP/1.1 404" in answer
+
+
+def test_a_miss_stops_no_stream(exchange: Make, serve: Serve) -> None:
+    """A hundred recorded requests of 50 KB stand beside the stream; misses are looked up among them."""
+    words = [{"n": n, "t": "word " * 10} for n in range(700)]
+    large = [exchange(json.dumps({"m": words, "k": k}).encode()) for k in range(100)]
+    stream = exchange(b"stream", [(at * 10, b"x") for at in range(100)])
+    server = serve(stream, *large)
+    with server.connect() as connection:
+        connection.sendall(post(b"stream", close=True))
+        for n in range(5):
+            assert b"404" in server.send(post(b'{"m":[{"n":%d}]}' % n, close=True))
+        read_all(connection)
+    assert server.stop()[1]["lateness"]["max_ms"] < 500
 
 
 def test_expected_continue_is_given(exchange: Make, serve: Serve) -> None:
@@ -292,7 +389,7 @@ def test_several_recordings_are_one_library(
     two = recording(exchange(b"2", ((0, b"two"),)), name="two.jsonl")
     server = serve(one, two)
     assert body_of(server.send(post(b"2", close=True))) == chunked(b"two")
-    chosen = post(b"", headers=b"X-Harness-Exchange: one:1\r\n", close=True)
+    chosen = post(b"", headers=b"X-Harness-Exchange: one.jsonl:1\r\n", close=True)
     assert body_of(server.send(chosen)) == chunked(b"one")
 
 

@@ -17,6 +17,10 @@ def test_errors_are_those_of_the_last_byte_of_each_chunk() -> None:
     assert timing_errors(RECORDED, SAME.pieces) == (2 * MS, -8 * MS, 1 * MS)
 
 
+def test_the_first_token_is_found_behind_an_empty_chunk() -> None:
+    assert compare(RECORDED, SAME, ttft_ns=30 * MS).ttft_error_ns == 1 * MS
+
+
 def test_equal_bytes_at_other_boundaries_are_equal() -> None:
     result = compare(RECORDED, SAME, ttft_ns=10 * MS)
     assert (result.id, result.what, result.fault) == (7, "POST /v1/x", None)
@@ -74,7 +78,7 @@ QUIET, NOISY = [MS // 10] * 100, [4 * MS] * 100
         ([result(*[0.1] * 99, 6)], QUIET, Verdict.MET),
         ([result(0.1), result(fault="byte 1")], QUIET, Verdict.NOT_MET),
         ([result(0.1), result(fault="byte 1")], NOISY, Verdict.NOT_MET),
-        ([], QUIET, Verdict.MET),
+        ([], QUIET, Verdict.NOTHING),
     ],
 )
 def test_verdict_needs_equal_bytes_and_a_p99_within_tolerance(
