@@ -50,7 +50,7 @@ def load(paths: Iterable[Path], *, keep_connect: bool) -> Library[Recorded]:
 
 
 def prefixes_of(files: Sequence[Path]) -> list[str]:
-    """What stands before an id in a label: nothing for one file, else its name, or its path if names repeat."""
+    """What stands before an id in a label: nothing for one file, else its name, or its path if need be."""
     if len(files) == 1:
         return [""]
     names = Counter(path.name for path in files)
