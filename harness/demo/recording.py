@@ -17,7 +17,7 @@ def make(path: Path) -> None:
     fresh = path.with_suffix(".new.db")
     fresh.unlink(missing_ok=True)
     with ModelServer(PACED) as server:
-        program = [sys.executable, "-m", "harness.demo.conversations", os.devnull]
+        program = [sys.executable, "-m", "harness.demo.sdks", os.devnull]
         run(["record", "--upstream", server.url, "--db", str(fresh), "--", *program], print)
     fresh.replace(path)
 

@@ -68,7 +68,7 @@ class Tour:
 
     def program(self, step: str) -> list[str]:
         """The same conversations behind `--` at every step."""
-        return ["--", sys.executable, "-m", "harness.demo.conversations", str(self.answers(step))]
+        return ["--", sys.executable, "-m", "harness.demo.sdks", str(self.answers(step))]
 
     def compare(self) -> list[Compared]:
         """What the SDKs got from the recorded server and from the replay, field by field."""

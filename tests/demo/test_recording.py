@@ -7,7 +7,8 @@ import pytest
 from harness.child import Child, harness_command
 from harness.core.derive import derive
 from harness.core.exchange import Exchange
-from harness.demo.conversations import CONVERSATIONS, KEY, Answer, play, sync_clients
+from harness.demo.conversations import CONVERSATIONS
+from harness.demo.sdks import KEY, Answer, play, sync_clients
 from harness.store.open import open_recording
 
 RECORDING = Path(__file__).parents[2] / "recordings" / "tiny-llama.db"

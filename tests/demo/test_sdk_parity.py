@@ -5,16 +5,9 @@ import asyncio
 import pytest
 
 from harness.child import Child, harness_command
-from harness.demo.conversations import (
-    CONVERSATIONS,
-    Answer,
-    Call,
-    async_clients,
-    play,
-    play_async,
-    sync_clients,
-)
+from harness.demo.conversations import CONVERSATIONS, Call
 from harness.demo.model_server import ModelServer
+from harness.demo.sdks import Answer, async_clients, play, play_async, sync_clients
 
 type Answers = dict[str, Answer]
 

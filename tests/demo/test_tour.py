@@ -44,7 +44,5 @@ def test_every_step_runs_the_same_program(tmp_path: Path) -> None:
     steps = tour.commands("http://127.0.0.1:1")
     programs = [command[command.index("--") + 1 :] for command in steps.values() if "--" in command]
     assert list(steps) == ["record", "ls", "replay", "verify"]
-    assert [program[:-1] for program in programs] == [
-        [sys.executable, "-m", "harness.demo.conversations"]
-    ] * 2
+    assert [program[:-1] for program in programs] == [[sys.executable, "-m", "harness.demo.sdks"]] * 2
     assert {program[-1] for program in programs} == {str(tour.answers(step)) for step in ("record", "replay")}
