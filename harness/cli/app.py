@@ -1,15 +1,20 @@
 """The command `harness`: its table of commands, and how every error becomes one line and an exit code."""
 
+import errno
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from typer.exceptions import Abort, Exit, TyperException
+from typer.main import get_command
 
 from harness import __version__
-from harness.core.errors import HarnessError
+from harness.core.errors import BadInput, HarnessError
 
 COMMANDS: dict[str, str] = {
     "record": "harness.cli.record:record",
@@ -24,10 +29,15 @@ COMMANDS: dict[str, str] = {
 }
 """Command -> `module:function`. The order is that of the help; heavy imports happen in the functions."""
 
+RUN_PROGRAMS = ("record", "replay")
+"""The commands that run a program behind `--`."""
+
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""Errors of writing that are the disk's fault; what a command opens by name, it tells of itself."""
+
 app = typer.Typer(
     name="harness",
     help="Record, check, replay and load-test the traffic of LLM APIs, with every token at its own time.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -43,11 +53,17 @@ def show_version(wanted: bool) -> None:
 
 @app.callback()
 def top(
-    version: Annotated[
+    ctx: typer.Context,
+    _version: Annotated[
         bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Record, check, replay and load-test the traffic of LLM APIs, with every token at its own time."""
+    if ctx.obj is not None and ctx.invoked_subcommand not in RUN_PROGRAMS:
+        takers = " and ".join(f"harness {name}" for name in RUN_PROGRAMS)
+        raise BadInput(
+            f"harness {ctx.invoked_subcommand} runs no program, but one stands behind '--': {takers} run it"
+        )
 
 
 for _name, _place in COMMANDS.items():
@@ -74,20 +90,45 @@ def fail(message: str, exit_code: int) -> int:
     return exit_code
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line; return the exit code (0 fine, 1 check failed, 2 bad input, 3 untrusted, 4 lost)."""
-    own, program = split_program(sys.argv[1:] if arguments is None else arguments)
+def run(arguments: Sequence[str]) -> int:
+    """Run a command line; its exit code. What is wrong with it becomes one line.
+
+    Typer's own way to run would answer a reader who left with exit code 1 before we hear of it.
+    """
+    own, program = split_program(arguments)
     if program == []:
         return fail("nothing stands behind '--': name the command to run", 2)
+    command = get_command(app)
     try:
-        result = app(own, prog_name="harness", standalone_mode=False, obj=program)
+        with command.make_context("harness", own or ["--help"], obj=program) as context:
+            return int(command.invoke(context) or 0)
+    except Exit as left:
+        return left.exit_code
     except HarnessError as error:
         return fail(str(error), error.exit_code)
     except TyperException as error:
         return fail(f"{error.format_message().rstrip('.')}; try 'harness --help'", error.exit_code)
     except (Abort, KeyboardInterrupt):
         return 130
+
+
+def discard_output() -> None:
+    """Let what is left in the buffer of stdout go nowhere: Python writes it at its end, and fails again."""
+    with suppress(OSError, ValueError), Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line; return the exit code (0 fine, 1 check failed, 2 bad input, 3 untrusted, 4 lost)."""
+    code = 0
+    try:
+        code = run(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
     except BrokenPipeError:  # the reader of our output left, as `head` does
-        sys.stderr.close()
-        return 0
-    return int(result or 0)
+        discard_output()
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        discard_output()
+        code = fail(f"cannot write the output: {error.strerror}", 2)
+    return code
