@@ -51,7 +51,7 @@ def make_exchange() -> MakeExchange:
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Write exchanges to a new file: a recording, or interchange where the name ends so."""
+    """Write exchanges to a new file: a recorder's recording, or interchange where the name ends so."""
 
     def write_file(*exchanges: Exchange, name: str = "a.db") -> Path:
         path = tmp_path / name
@@ -59,7 +59,8 @@ def write(tmp_path: Path) -> Write:
             path.write_text("".join(f"{to_line(exchange)}\n" for exchange in exchanges), "utf-8")
             return path
         with RecordingWriter(path) as writer:
-            writer.start_capture(Capture("2026-01-02T03:04:05Z", redaction=Rules.default()))
+            clock = {"wall_ns": 1, "monotonic_ns": 1, "error_ns": 0}
+            writer.start_capture(Capture("2026-01-02T03:04:05Z", clock=clock, redaction=Rules.default()))
             for exchange in exchanges:
                 writer.add(exchange, derive(exchange))
         return path

@@ -1,5 +1,6 @@
 """`harness ls`: the exchanges of a recording, one a line."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,9 @@ from harness.core.visible import visible
 if TYPE_CHECKING:
     from harness.store.listing import Listed
 
+DATE_TIME = re.compile(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|([+-]\d\d:\d\d))$", re.ASCII)
+"""Date, time, offset in RFC 3339; what is not shown: the `T`, fractions, the `Z`."""
+
 
 def readable_time(started_at: str | None) -> str:
     """A time to the second, as people read it; anything else as it is.
@@ -18,7 +22,7 @@ def readable_time(started_at: str | None) -> str:
     >>> readable_time("2026-01-02T03:04:05.678Z")
     '2026-01-02 03:04:05'
     """
-    return visible((started_at or "").partition(".")[0].replace("T", " ").removesuffix("Z"))
+    return DATE_TIME.sub(r"\1 \2\3", visible(started_at or ""))
 
 
 COLUMNS = [
@@ -44,7 +48,10 @@ def ls(
     recording: Annotated[Path, typer.Argument(help="Recording (.db) or interchange file (.jsonl).")],
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of objects.")] = False,
 ) -> None:
-    """List the exchanges of a recording by the time of their requests.
+    """List the exchanges of a recording, in recorded order.
+
+    Each run of a recorder after the other, in it by the time of the requests; a file of JSON Lines,
+    imported or not, in the order of its lines.
 
     Times are in milliseconds from the request's last byte: ttft to the first generated content,
     duration to the end. Narrow terminals get fewer columns, pipes and --json all of them.

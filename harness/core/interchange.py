@@ -12,14 +12,17 @@ in `Exchange.extra` (those of the request and the response under these two names
 `body` and `data` are text, or `{"base64": "..."}` where the bytes are no UTF-8. Needed are method,
 url, status, chunks. `path` is there only where the client asked for another path than the URL's,
 `rewritten` where it is true, the outer `end_ns` where there is no response. Offsets are ns from t0.
+Header bytes that are no UTF-8 stand as the escapes of U+DC80 to U+DCFF, 0xDC00 more than the byte
+(Python's surrogateescape, PEP 383).
 """
 
 import base64
 import json
+import math
 import re
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Annotated, Any
+from typing import Annotated, Any, Never
 
 from pydantic import (
     AfterValidator,
@@ -46,6 +49,9 @@ TOKEN = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"  # noqa: S105  RFC 9110, 5.6.2
 
 UNSAFE = re.compile("[\x80-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """What JSON lets through raw, but terminals obey, line splitters split at, or UTF-8 cannot hold."""
+
+NEVER_IN_HEADERS = re.compile("[\0\r\n\ud800-\udc7f\udd00-\udfff]")
+"""What would end a header field (RFC 9110, 5.5), and surrogates that stand for no byte."""
 
 
 class Wire:
@@ -80,6 +86,20 @@ def unicode(text: str) -> str:
     return text
 
 
+def header_text(text: str) -> str:
+    """The text itself; raises ValueError if no header field can hold it."""
+    if NEVER_IN_HEADERS.search(text):
+        raise ValueError("holds a line break, a NUL or a lone surrogate")
+    return text
+
+
+def header_name(text: str) -> str:
+    """The text itself; raises ValueError if no header can have this name."""
+    if not text:
+        raise ValueError("has a name without characters")
+    return header_text(text)
+
+
 def ascending(chunks: tuple[tuple[int, bytes], ...]) -> tuple[tuple[int, bytes], ...]:
     """The chunks themselves; raises ValueError where an offset is smaller than the one before."""
     for number, ((before, _), (offset, _)) in enumerate(pairwise(chunks), 1):
@@ -91,7 +111,9 @@ def ascending(chunks: tuple[tuple[int, bytes], ...]) -> tuple[tuple[int, bytes],
 type Offset = Annotated[int, Field(strict=True, ge=0, le=MAX_NS)]
 type Text = Annotated[str, AfterValidator(unicode)]
 type Data = Annotated[bytes, Wire()]
-type Pairs = tuple[tuple[InstanceOf[str], InstanceOf[str]], ...]
+type HeaderName = Annotated[InstanceOf[str], AfterValidator(header_name)]
+type HeaderText = Annotated[InstanceOf[str], AfterValidator(header_text)]
+type Pairs = tuple[tuple[HeaderName, HeaderText], ...]
 type Chunks = Annotated[tuple[tuple[Offset, Data], ...], AfterValidator(ascending)]
 
 
@@ -203,7 +225,8 @@ def from_line(text: str, number: int) -> Exchange:
     Raises BadInput, in one line that repeats nothing of the content.
     """
     try:
-        return Line.model_validate(json.loads(text, parse_constant=refuse)).exchange()
+        line = json.loads(text, parse_constant=refuse, parse_float=finite)
+        return Line.model_validate(line).exchange()
     except ValidationError as error:
         raise BadInput(f"line {number}: {describe(error)}") from None
     except json.JSONDecodeError as error:
@@ -212,9 +235,15 @@ def from_line(text: str, number: int) -> Exchange:
         raise BadInput(f"line {number}: is no JSON: a number or its depth is out of range") from None
 
 
-def refuse(_: str) -> None:
+def refuse(_: str) -> Never:
     """NaN and Infinity, which Python reads, are no JSON."""
     raise ValueError
+
+
+def finite(text: str) -> float:
+    """A number of JSON; raises ValueError where it is too large to be written again."""
+    number = float(text)
+    return number if math.isfinite(number) else refuse(text)
 
 
 EXPECTED = {

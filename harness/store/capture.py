@@ -14,7 +14,8 @@ class Capture:
 
     `started_at` and `ended_at` are RFC 3339 with a `Z` (`ended_at` None: running, or killed).
     `upstreams` is name -> URL, `versions` program -> version, `clock` the wall-clock anchor of the
-    monotonic clock. `redaction` holds the rules in force; None where harness did not redact (imports).
+    monotonic clock; empty for imports, whose exchanges stay in the order in which they were added.
+    `redaction` holds the rules in force; None where harness did not redact (imports).
     """
 
     started_at: str

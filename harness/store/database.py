@@ -12,12 +12,19 @@ from harness.core.exchange import Exchange
 from harness.store.capture import Capture
 from harness.store.listing import Listed
 from harness.store.recording import Recording
-from harness.store.rows import capture_of, exchange_of
+from harness.store.rows import MAX_INTEGER, capture_of, exchange_of
 from harness.store.schema import FORMATS, Formats
 from harness.store.snapshot import Snapshot
 
-IN_ORDER = "ORDER BY rtrim(started_at, 'Z'), id"
-"""By t0. Without its Z, a time with fewer decimals sorts before one with more."""
+WITHOUT_CLOCK = "SELECT id FROM captures WHERE clock = '{}'"
+IN_ORDER = f"""
+ORDER BY capture_id,
+    CASE WHEN capture_id IN ({WITHOUT_CLOCK}) THEN '' ELSE rtrim(started_at, 'Z') END,
+    position
+"""
+"""Captures as they began; within one by t0, or as it was stored where no clock of ours gave the times
+(an import, which so keeps the order of its file). Without its Z, a time with fewer decimals sorts
+before one with more."""
 
 EXPRESSIONS = {
     "path": "path || coalesce('?' || query, '')",
@@ -52,6 +59,8 @@ class DatabaseRecording(Recording):
 
     def exchange(self, exchange_id: int) -> Exchange:
         """One exchange with its chunks."""
+        if abs(exchange_id) > MAX_INTEGER:
+            raise BadInput(self.missing(exchange_id))
         with self._telling():
             row = next(iter(self._rows("SELECT * FROM exchanges WHERE id = ?", exchange_id)), None)
             if row is None:

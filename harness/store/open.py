@@ -20,12 +20,11 @@ def open_recording(path: Path) -> Recording:
         from harness.store.database import DatabaseRecording  # noqa: PLC0415  each form imports its own tools
 
         return DatabaseRecording(path)
-    if head.lstrip().startswith(b"{"):
+    if not head.strip() or head.lstrip().startswith(b"{"):  # an export of no exchanges is an empty file
         from harness.store.lines import LinesRecording  # noqa: PLC0415
 
         return LinesRecording(path)
-    what = "neither an SQLite database nor JSON Lines" if head else "it is empty"
-    raise BadInput(f"{path} is no recording: {what}")
+    raise BadInput(f"{path} is no recording: neither an SQLite database nor JSON Lines")
 
 
 def head_of(path: Path) -> bytes:

@@ -25,7 +25,11 @@ class Recording(ABC):
 
     @abstractmethod
     def exchanges(self) -> Iterator[Exchange]:
-        """All exchanges with their ids, one in memory at a time, by t0 and then id."""
+        """All exchanges with their ids, one in memory at a time: in recorded order.
+
+        That is the order of the lines of an interchange file, and of an import of it. A recorder's
+        exchanges come by t0; captures one after the other, as they began.
+        """
 
     @abstractmethod
     def exchange(self, exchange_id: int) -> Exchange:

@@ -17,16 +17,38 @@ type Write = Callable[..., Path]
 type FolderState = Callable[[Path], Any]
 
 
+@pytest.mark.parametrize(
+    "times",
+    [
+        ("2026-01-01T00:00:02Z", "2026-01-01T00:00:01Z", "", "2026-01-01T00:00:03Z"),
+        ("2026-01-01T02:30:00+02:00", "2026-01-01T01:00:00Z", "2026-01-01T00:00:00-03:00"),
+        (),
+    ],
+)
 def test_in_and_out_again_changes_nothing(
-    make_exchange: MakeExchange, write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    exchanges = [make_exchange("a", start=2, extra={"x": 1.5}), make_exchange("b", start=1, upstream="é")]
-    source = write(*sorted(exchanges, key=lambda one: one.started_at), name="a.jsonl")
+    times: tuple[str, ...], make_exchange: MakeExchange, write: Write, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    exchanges = [make_exchange(time, started_at=time, extra={"x": 1.5}, upstream="é") for time in times]
+    source = write(*exchanges, name="a.jsonl")
     database, again = tmp_path / "new" / "b.db", tmp_path / "c.jsonl"
     assert main(["import", str(source), "--db", str(database)]) == 0
-    assert capsys.readouterr().err == f"{database}: 2 exchanges\n"
+    assert capsys.readouterr().err == f"{database}: {len(times)} exchanges\n"
     assert main(["export", str(database), "-o", str(again)]) == 0
     assert again.read_bytes() == source.read_bytes()
+    with open_recording(database) as recording:
+        assert [listed.started_at for listed in recording.listing()] == list(times)
+
+
+def test_headers_that_no_message_can_have_are_named(
+    make_exchange: MakeExchange, write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write(make_exchange(), make_exchange(), name="a.jsonl")
+    source.write_text(source.read_text("utf-8").replace('"r1"', '"r1\\r\\nX: y"'), "utf-8")
+    assert main(["import", str(source), "--db", str(tmp_path / "b.db")]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"harness: error: {source}: line 1: response.headers.1: holds a line break")
+    assert error.count("\n") == 1
 
 
 def test_it_appends_a_capture_of_its_own(make_exchange: MakeExchange, write: Write) -> None:

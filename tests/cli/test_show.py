@@ -136,3 +136,12 @@ def test_which_one(
     error = capsys.readouterr().err
     assert words in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["a.db", "a.jsonl"])
+def test_an_id_beyond_all_columns(
+    name: str, make_exchange: MakeExchange, write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    number = "99999999999999999999"
+    assert main(["show", str(write(make_exchange(), name=name)), number]) == 2
+    assert f"holds no exchange {number}" in capsys.readouterr().err

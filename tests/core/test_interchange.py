@@ -127,6 +127,12 @@ REFUSED = [
     ("request.headers", [["a", "b"], ["a"]], "request.headers.1: has too few items"),
     ("request.headers", [["a", "b", "c"]], "request.headers.0: has too many items"),
     ("response.headers", [["a", 1]], "response.headers.0: should be text"),
+    ("request.headers", [["a", "b"], ["a\r\nb", "c"]], "request.headers.1: holds a line break, a NUL or a"),
+    ("request.headers", [["", "b"]], "request.headers.0: has a name without characters"),
+    *(
+        ("response.headers", [["a", f"b{unfit}"]], "response.headers.0: holds a line break, a NUL or a lone")
+        for unfit in ("\r", "\n", "\0", "\ud800", "\udbff", "\udc00", "\udc7f", "\udd00", "\udfff")
+    ),
     ("response", None, "there is no response, but the end is complete"),
     ("response.status", ..., "response.status: is missing"),
     ("response.status", 99, "response.status: should be greater than or equal to 100"),
@@ -159,7 +165,9 @@ def test_what_is_refused_and_how_it_is_said(place: str, value: Any, words: str) 
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("text", ["", "{", "nul", "NaN", '{"a": NaN}', "1" * 5000, "[" * 100_000])
+@pytest.mark.parametrize(
+    "text", ["", "{", "nul", "NaN", '{"a": NaN}', '{"a": -1e999}', "1" * 5000, "[" * 100_000]
+)
 def test_what_is_no_json(text: str) -> None:
     with pytest.raises(BadInput, match=r"^line 7: is no JSON: "):
         from_line(text, 7)
@@ -188,7 +196,17 @@ def test_bytes_of_a_url_that_are_no_utf8_are_percent_encoded() -> None:
     assert (again.url, again.path) == ("http://a.test/caf%E9", "/x/caf%E9")
 
 
-wire_text = st.binary(max_size=20).map(lambda raw: raw.decode("utf-8", "surrogateescape"))
+def test_header_bytes_that_are_no_utf8_are_escapes() -> None:
+    headers = (("A", b"caf\xe9 \x80\xff".decode("utf-8", "surrogateescape")),)
+    line = to_line(Exchange(replace(REQUEST, headers=headers), RESPONSE))
+    assert '[["A","caf\\udce9 \\udc80\\udcff"]]' in line
+    assert from_line(line, 1).request.headers == headers
+
+
+wire_text = st.binary(max_size=20).map(
+    lambda raw: raw.translate(None, b"\0\r\n").decode("utf-8", "surrogateescape")
+)
+wire_headers = st.lists(st.tuples(wire_text.filter(bool), wire_text), max_size=3).map(tuple)
 unicode_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 json_values = st.recursive(
@@ -210,14 +228,14 @@ def responses(draw: st.DrawFn) -> Response:
     datas = draw(st.lists(st.binary(max_size=30) | unicode_text.map(str.encode), max_size=8))
     times = sorted(draw(st.lists(offsets, min_size=len(datas) + 2, max_size=len(datas) + 2)))
     chunks = tuple(zip(times[1:-1], datas, strict=True))
-    headers: Headers = draw(st.lists(st.tuples(wire_text, wire_text), max_size=3).map(tuple))
+    headers: Headers = draw(wire_headers)
     return Response(draw(st.integers(100, 599)), headers, times[0], chunks, times[-1], draw(unicode_text))
 
 
 @st.composite
 def exchanges(draw: st.DrawFn) -> Exchange:
     """Any exchange that a recorder may write."""
-    headers: Headers = draw(st.lists(st.tuples(wire_text, wire_text), max_size=3).map(tuple))
+    headers: Headers = draw(wire_headers)
     path = draw(st.sampled_from(["", "/v1/x", "/?q=é"]))
     request = Request("POST", "https://a.test/v1/x", headers, draw(st.binary(max_size=40)), "HTTP/2.0", path)
     state = draw(st.sampled_from(State))

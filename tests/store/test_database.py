@@ -12,8 +12,10 @@ import pytest
 from harness.core.derive import derive
 from harness.core.errors import BadInput
 from harness.core.exchange import Exchange, Request, Response, State
+from harness.store.capture import Capture
 from harness.store.database import DatabaseRecording
 from harness.store.listing import listed
+from harness.store.writer import RecordingWriter
 
 type MakeExchange = Callable[..., Exchange]
 type Write = Callable[..., Path]
@@ -31,6 +33,23 @@ def test_exchanges_come_by_t0_and_then_by_id(make_exchange: MakeExchange, write:
     with DatabaseRecording(path) as recording:
         assert [exchange.id for exchange in recording.exchanges()] == [4, 3, 2, 5, 1]
         assert [one.id for one in recording.listing()] == [4, 3, 2, 5, 1]
+
+
+def test_captures_come_one_after_the_other_and_imports_as_they_are(
+    make_exchange: MakeExchange, write: Write
+) -> None:
+    late, early = make_exchange(start=9), make_exchange(start=1)
+    path = write(late, early)
+    with RecordingWriter(path) as first, RecordingWriter(path) as second:
+        first.start_capture(Capture("2026-01-02T03:04:05Z"))
+        second.start_capture(Capture("2026-01-02T03:04:05Z", clock={"wall_ns": 5}))
+        for exchange in (late, early):
+            for writer in (first, second):
+                writer.add(exchange, derive(exchange))
+    with DatabaseRecording(path) as recording:
+        read = [(exchange.id, exchange.capture) for exchange in recording.exchanges()]
+        assert read == [(2, 1), (1, 1), (3, 2), (5, 2), (6, 3), (4, 3)]
+        assert [one.id for one in recording.listing()] == [number for number, _ in read]
 
 
 def test_one_exchange_by_its_id(make_exchange: MakeExchange, write: Write) -> None:

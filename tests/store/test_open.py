@@ -29,7 +29,6 @@ def test_content_and_not_the_name_tells_the_form(
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "is no recording: it is empty"),
         (b"hello", "is no recording: neither an SQLite database nor JSON Lines"),
         (b"SQLite format 3\0", "is no recording: it is no SQLite database"),
         (b"SQLite format 3\0" + b"x" * 100, "is an SQLite database, but no recording of harness"),
@@ -41,6 +40,13 @@ def test_what_is_no_recording(content: bytes, words: str, tmp_path: Path) -> Non
     with pytest.raises(BadInput) as refused:
         open_recording(path)
     assert str(refused.value) == f"{path} {words}"
+
+
+@pytest.mark.parametrize("content", [b"", b"\n \r\n"])
+def test_nothing_is_the_export_of_no_exchanges(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(content)
+    with open_recording(tmp_path / "a.jsonl") as recording:
+        assert list(recording.exchanges()) == []
 
 
 def test_a_database_of_somebody_else(tmp_path: Path) -> None:
