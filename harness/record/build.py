@@ -13,6 +13,9 @@ from harness.record.ends import told
 from harness.record.message import Message
 from harness.record.upstream import Upstream
 
+BLANKED = dict.fromkeys(map(ord, "\0\r\n"), " ")
+"""What a field value may not hold, in folded lines or at all: blanks instead (RFC 9110, 5.5)."""
+
 
 def exchange_of(message: Message, upstreams: Mapping[str, Upstream], anchor: Anchor) -> Exchange:
     """The exchange of a message; its state is not known yet (`harness.record.ends`)."""
@@ -58,4 +61,4 @@ def _response(head: Mapping[str, Any], message: Message) -> Response:
 
 
 def _headers(pairs: list[list[str]]) -> Headers:
-    return tuple((name, value) for name, value in pairs)
+    return tuple((name, value.translate(BLANKED)) for name, value in pairs)

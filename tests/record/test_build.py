@@ -57,6 +57,13 @@ def test_without_a_response() -> None:
     assert exchange.end_ns == 2_000_000
 
 
+def test_field_values_have_blanks_for_what_no_message_may_carry() -> None:
+    response = RESPONSE | {"headers": [["A", "folded\r\n on"], ["B", "\0b\r"]]}
+    exchange = exchange_of(Message(HEAD | {"response": response}), UPSTREAMS, ANCHOR)
+    assert exchange.response is not None
+    assert exchange.response.headers == (("A", "folded   on"), ("B", " b "))
+
+
 @pytest.mark.parametrize("connected", [0, 1_000_000, 2_001_000])
 def test_a_connection_that_was_there_costs_nothing(connected: int) -> None:
     assert exchange_of(Message(HEAD | {"connected": connected}), UPSTREAMS, ANCHOR).connect_ns == 0
