@@ -12,11 +12,11 @@ from harness.demo.model_server import PACED, ModelServer
 from harness.demo.tour import run
 
 
-def make(path: Path) -> None:
+def make(path: Path, layers: int = PACED) -> None:
     """Record all conversations into a new file; one that is there is replaced once the new one is whole."""
     fresh = path.with_suffix(".new.db")
     fresh.unlink(missing_ok=True)
-    with ModelServer(PACED) as server:
+    with ModelServer(layers) as server:
         program = [sys.executable, "-m", "harness.demo.sdks", os.devnull]
         run(["record", "--upstream", server.url, "--db", str(fresh), "--", *program], print)
     fresh.replace(path)

@@ -8,6 +8,8 @@ from harness.child import Child, harness_command
 from harness.core.derive import derive
 from harness.core.exchange import Exchange
 from harness.demo.conversations import CONVERSATIONS
+from harness.demo.model_server import FAST
+from harness.demo.recording import make
 from harness.demo.sdks import KEY, Answer, play, sync_clients
 from harness.store.open import open_recording
 
@@ -56,6 +58,15 @@ def test_it_answers_every_conversation(exchanges: list[Exchange]) -> None:
     assert len(streams) == 5
     for answered, recorded in streams:
         assert answered == recorded
+
+
+def test_making_it_anew_replaces_it_by_a_whole_one(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.db"
+    path.write_text("the one before")
+    make(path, layers=FAST)
+    with open_recording(path) as recording:
+        assert len(list(recording.exchanges())) == len(CONVERSATIONS)
+    assert [found.name for found in tmp_path.iterdir()] == ["tiny.db"]
 
 
 def text_of(answer: Answer) -> str:
