@@ -2,7 +2,8 @@
 
 Builds the wheel and installs it into empty environments outside the checkout. With `[all]`, every
 command that `harness --help` names says its help and does its work; without extras, on 3.12 and 3.13,
-recordings are looked at and replayed, and what needs an extra says in one line which.
+recordings are looked at and replayed, and what needs an extra says in one line which. So they are with
+the lowest versions that pyproject.toml allows.
 
 A new command needs a line in `RUNS`. Schemas and Locust files that the wheel is to carry are proved
 here by the run of the command that reads them.
@@ -106,14 +107,14 @@ def uv(*arguments: str | Path) -> None:
     subprocess.run([UV, "--quiet", *arguments], cwd=ROOT, check=True)
 
 
-def install(name: str, folder: Path, python: str, wheel: str, versions: Path) -> Environment:
-    """An empty environment of a Python with the wheel in it, at the versions of uv.lock."""
+def install(name: str, folder: Path, python: str, wheel: str, *versions: str | Path) -> Environment:
+    """An empty environment of a Python with the wheel in it; `versions`: uv's options that choose them."""
     made = Environment(name, folder / name.replace(" ", "-"))
     made.work.mkdir(parents=True)
     (made.work / "ask.py").write_text(ASK)
     (made.work / "record.sh").write_text(RECORD)
     uv("venv", "--no-project", "--python", python, made.folder / "venv")
-    uv("pip", "install", "--python", made.programs / "python", "--constraints", versions, wheel)
+    uv("pip", "install", "--python", made.programs / "python", *versions, wheel)
     return made
 
 
@@ -166,7 +167,7 @@ def main() -> int:
         folder = Path(name)
         uv("build", "--wheel", "--out-dir", folder / "dist")
         [wheel] = (folder / "dist").glob("*.whl")
-        versions = folder / "versions.txt"
+        locked = folder / "versions.txt"
         uv(
             "export",
             "--locked",
@@ -175,7 +176,7 @@ def main() -> int:
             "--no-emit-project",
             "--no-hashes",
             "-o",
-            versions,
+            locked,
         )
         older = find_python("3.12")
         if older is None and os.environ.get("HARNESS_REQUIRE_TOOLS") == "1":
@@ -185,8 +186,10 @@ def main() -> int:
             if python is None:
                 print(f"skipped: base on {version}, which is not installed")
                 continue
-            check_base(install(f"base on {version}", folder, python, str(wheel), versions))
-        check_all(install("all", folder, sys.executable, f"{wheel}[all]", versions))
+            check_base(install(f"base on {version}", folder, python, str(wheel), "--constraints", locked))
+        lowest = ("--resolution", "lowest-direct")
+        check_base(install("lowest versions", folder, older or sys.executable, str(wheel), *lowest))
+        check_all(install("all", folder, sys.executable, f"{wheel}[all]", "--constraints", locked))
     return 0
 
 
