@@ -6,33 +6,50 @@ some 0.1 ms. Elsewhere the loop's own timer must do.
 """
 
 import os
+import sys
 import time
 from asyncio import AbstractEventLoop, TimerHandle
 from collections.abc import Callable
+from typing import Protocol
 
 NS_PER_S = 1_000_000_000
 
 
-class FileAlarm:
-    """A timerfd. Setting it anew clears an expiry, so it is never read; it rings until it is set again."""
-
-    def __init__(self, loop: AbstractEventLoop, ring: Callable[[], None]) -> None:
-        self.loop = loop
-        self.fd = os.timerfd_create(time.CLOCK_MONOTONIC, flags=os.TFD_NONBLOCK | os.TFD_CLOEXEC)
-        loop.add_reader(self.fd, ring)
+class Alarm(Protocol):
+    """Rings at the time that was set last, until it is set anew, cleared or closed."""
 
     def set(self, at_ns: int) -> None:
-        """Set the timer; `at_ns` of 0 or less would disarm it, so it is at least 1."""
-        os.timerfd_settime_ns(self.fd, flags=os.TFD_TIMER_ABSTIME, initial=max(1, at_ns))
+        """Ring at `at_ns`, or at once if that has passed."""
 
     def clear(self) -> None:
         """Stop ringing until it is set again."""
-        os.timerfd_settime_ns(self.fd, initial=0)
 
     def close(self) -> None:
-        """Close the timer's file."""
-        self.loop.remove_reader(self.fd)
-        os.close(self.fd)
+        """Let go of the timer."""
+
+
+if sys.version_info >= (3, 13):
+
+    class FileAlarm:
+        """A timerfd. Setting it anew clears an expiry, so it is never read; it rings until then."""
+
+        def __init__(self, loop: AbstractEventLoop, ring: Callable[[], None]) -> None:
+            self.loop = loop
+            self.fd = os.timerfd_create(time.CLOCK_MONOTONIC, flags=os.TFD_NONBLOCK | os.TFD_CLOEXEC)
+            loop.add_reader(self.fd, ring)
+
+        def set(self, at_ns: int) -> None:
+            """Set the timer; `at_ns` of 0 or less would disarm it, so it is at least 1."""
+            os.timerfd_settime_ns(self.fd, flags=os.TFD_TIMER_ABSTIME, initial=max(1, at_ns))
+
+        def clear(self) -> None:
+            """Stop ringing until it is set again."""
+            os.timerfd_settime_ns(self.fd, initial=0)
+
+        def close(self) -> None:
+            """Close the timer's file."""
+            self.loop.remove_reader(self.fd)
+            os.close(self.fd)
 
 
 class LoopAlarm:
@@ -60,6 +77,8 @@ class LoopAlarm:
         self.clear()
 
 
-def make_alarm(loop: AbstractEventLoop, ring: Callable[[], None]) -> FileAlarm | LoopAlarm:
+def make_alarm(loop: AbstractEventLoop, ring: Callable[[], None]) -> Alarm:
     """The most accurate alarm that this system has."""
-    return FileAlarm(loop, ring) if hasattr(os, "timerfd_create") else LoopAlarm(loop, ring)
+    if sys.version_info >= (3, 13) and hasattr(os, "timerfd_create"):
+        return FileAlarm(loop, ring)
+    return LoopAlarm(loop, ring)

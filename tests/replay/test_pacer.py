@@ -1,6 +1,7 @@
 """The pacer on both kinds of loop and alarm, writing to real sockets."""
 
 import asyncio
+import os
 import socket
 import time
 from array import array
@@ -14,6 +15,7 @@ from harness.replay.pacer import MOST_BYTES, Pacer, Play, scaled
 from harness.replay.playback import Ending, Playback
 
 MS = 1_000_000
+ALARMS = [FileAlarm, LoopAlarm] if hasattr(os, "timerfd_create") else [LoopAlarm]
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "asyncio": asyncio.new_event_loop,
     "uvloop": uvloop.new_event_loop,
@@ -65,7 +67,7 @@ async def played(*playbacks: Playback, speed: float = 1, alarm: type | None = No
 
 
 @pytest.mark.parametrize("factory", LOOPS.values(), ids=LOOPS)
-@pytest.mark.parametrize("alarm", [FileAlarm, LoopAlarm])
+@pytest.mark.parametrize("alarm", ALARMS)
 def test_all_plays_go_out_whole_on_every_loop_and_alarm(
     factory: Callable[[], asyncio.AbstractEventLoop], alarm: type
 ) -> None:
