@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.core.errors import BadInput
+from harness.core.visible import counted
 
 if TYPE_CHECKING:
     from harness.replay.server import Outcome
@@ -94,14 +95,14 @@ def base_urls(upstreams: tuple[str, ...], url: str) -> dict[str, str]:
 def print_summary(outcome: "Outcome") -> None:
     """The closing lines, on stderr."""
     timing = outcome.lateness
-    answered = f"{outcome.requests} requests: {outcome.answered} answered, {outcome.missed} missed"
-    lines = [f"{answered}; {len(outcome.unused)} of {outcome.exchanges} exchanges unused"]
+    requests = f"{counted(outcome.requests, 'request')}: {outcome.answered} answered, {outcome.missed} missed"
+    lines = [f"{requests}; {len(outcome.unused)} of {counted(outcome.exchanges, 'exchange')} unused"]
     lines += [f"  unused: {row}" for row in outcome.unused[:UNUSED_SHOWN]]
     if len(outcome.unused) > UNUSED_SHOWN:
         lines.append(f"  unused: and {len(outcome.unused) - UNUSED_SHOWN} more")
     if timing["writes"]:
         lines.append(
-            f"{timing['writes']} writes, late by p50 {timing['p50_ms']:.2f} ms, "
+            f"{counted(timing['writes'], 'write')}, late by p50 {timing['p50_ms']:.2f} ms, "
             f"p99 {timing['p99_ms']:.2f} ms, max {timing['max_ms']:.2f} ms"
         )
     for line in lines:

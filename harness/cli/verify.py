@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from harness.cli.output import Column, milliseconds, print_json, print_rows
+from harness.core.visible import counted
 
 if TYPE_CHECKING:
     from harness.verify.compare import Compared
@@ -134,5 +135,5 @@ def print_report(
     if result.skipped:
         print(f"not replayed, since the recorder stopped: {', '.join(map(str, result.skipped))}")
     faults = sum(one.fault is not None for one in result.results)
-    print(f"{len(result.results)} exchanges, {faults} with other bytes or another end")
+    print(f"{counted(len(result.results), 'exchange')}, {faults} with other bytes or another end")
     print(f"verdict: {result.verdict.value} (tolerance: p99 of {tolerance_ms:g} ms)")

@@ -29,3 +29,12 @@ def visible(text: str, keep: str = "") -> str:
 def picture(character: str) -> str:
     """What is printed in place of an unsafe character."""
     return PICTURES.get(character) or f"<U+{ord(character):04X}>"
+
+
+def counted(number: int, word: str) -> str:
+    """A number of things, in words.
+
+    >>> counted(1, "exchange"), counted(2, "exchange")
+    ('1 exchange', '2 exchanges')
+    """
+    return f"{number} {word}{'' if number == 1 else 's'}"

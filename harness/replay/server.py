@@ -16,6 +16,7 @@ from typing import Any
 from harness.core.errors import BadInput
 from harness.core.redaction import Rules
 from harness.core.url import server_url
+from harness.core.visible import counted
 from harness.replay.answers import Recorded
 from harness.replay.connection import Connection
 from harness.replay.match import Library, Miss
@@ -113,7 +114,7 @@ async def serve(
     server = await listen(lambda: Connection(pacer, site.answer, site.refuse, connections), settings)
     keep_out_of_collection()
     url = server_url(settings.host, server.sockets[0].getsockname()[1])
-    print(f"harness replay: listening on {url} ({len(library.by_label)} exchanges)", flush=True)
+    print(f"harness replay: listening on {url} ({counted(len(library.by_label), 'exchange')})", flush=True)
     try:
         code = await until_ended(stop, program(url) if program else None)
     finally:
