@@ -31,7 +31,7 @@ KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY")
 PLACEHOLDER = "placeholder-for-replay"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
-FORWARDED = (signal.SIGINT, signal.SIGTERM)
+FORWARDED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 GRACE_S = 5.0
 """From SIGTERM to SIGKILL for a program that must end."""
 
@@ -81,14 +81,16 @@ def check(program: list[str]) -> None:
 async def run(program: list[str], env: Mapping[str, str]) -> int:
     """Run a program to its end; its exit code, as a shell gives it (128 + signal).
 
-    SIGINT and SIGTERM are passed on to it meanwhile. If this task is cancelled, the program is ended.
+    SIGINT, SIGTERM and SIGHUP are passed on to it meanwhile, also those that come while it starts. If
+    this task is cancelled, the program is ended.
     """
     check(program)
-    try:
-        process = await asyncio.create_subprocess_exec(*program, env=dict(env))
-    except OSError as error:
-        raise BadInput(f"cannot run {program[0]!r}: {error.strerror}") from None
-    with forwarding(process):
+    with forwarding() as forwarder:
+        try:
+            process = await asyncio.create_subprocess_exec(*program, env=dict(env))
+        except OSError as error:
+            raise BadInput(f"cannot run {program[0]!r}: {error.strerror}") from None
+        forwarder.to(process)
         try:
             code = await process.wait()
         except asyncio.CancelledError:
@@ -97,25 +99,46 @@ async def run(program: list[str], env: Mapping[str, str]) -> int:
     return code if code >= 0 else 128 - code
 
 
+class Forwarder:
+    """Passes signals on to a process, but for a Ctrl-C that the terminal gives to both of us."""
+
+    def __init__(self) -> None:
+        self.process: Process | None = None
+        self.early: list[signal.Signals] = []
+
+    def to(self, process: Process) -> None:
+        """The process is there: pass on what came while it started."""
+        self.process = process
+        for number in self.early:
+            self.forward(number)
+
+    def forward(self, number: signal.Signals) -> None:
+        """Pass one signal on, or keep it until there is a process."""
+        if self.process is None:
+            self.early.append(number)
+        elif number is not signal.SIGINT or not in_foreground():
+            with suppress(ProcessLookupError):
+                self.process.send_signal(number)
+
+
 @contextmanager
-def forwarding(process: Process) -> Iterator[None]:
-    """Pass signals on to a process, but for a Ctrl-C that the terminal gives to both of us."""
+def forwarding() -> Iterator[Forwarder]:
+    """Pass signals on while this lasts, but for those that we were told to ignore, as `nohup` does."""
     loop = asyncio.get_running_loop()
-    for number in FORWARDED:
-        loop.add_signal_handler(number, forward, process, number)
+    numbers = [number for number in FORWARDED if not is_ignored(number)]
+    forwarder = Forwarder()
+    for number in numbers:
+        loop.add_signal_handler(number, forwarder.forward, number)
     try:
-        yield
+        yield forwarder
     finally:
-        for number in FORWARDED:
+        for number in numbers:
             loop.remove_signal_handler(number)
 
 
-def forward(process: Process, number: signal.Signals) -> None:
-    """Pass one signal on."""
-    if number is signal.SIGINT and in_foreground():
-        return
-    with suppress(ProcessLookupError):
-        process.send_signal(number)
+def is_ignored(number: signal.Signals) -> bool:
+    """Whether a SIGHUP means nothing to us. (Scripts ignore SIGINT for all that they put behind them.)"""
+    return number.name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN
 
 
 def in_foreground() -> bool:

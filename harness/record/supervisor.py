@@ -71,10 +71,11 @@ class Supervisor:
             upstream.name: server_url(settings.host, port) for port, upstream in self.listeners.items()
         }
         self.stopped = asyncio.Event()
+        self.signal: signal.Signals | None = None
 
     async def run(self, program: Program | None) -> Outcome:
         """The life of a run."""
-        self.on_signal(self.stopped.set)
+        self.on_signal(self.stop_for)
         proxy, writer = await start()
         code = 0
         try:
@@ -109,7 +110,7 @@ class Supervisor:
     async def until_over(self, program: Program | None, proxy: Child, writer: Child) -> int:
         """Until a signal, the program's end, or that of one of the children; the program's exit code."""
         wanted: asyncio.Future[int] = asyncio.ensure_future(
-            program(self.urls) if program else self.until_stopped()
+            self.run_program(program) if program else self.until_stopped()
         )
         over = [asyncio.ensure_future(child.over.wait()) for child in (proxy, writer)]
         first: list[asyncio.Future[Any]] = [wanted, *over]
@@ -121,6 +122,10 @@ class Supervisor:
             wanted.cancel()
             await asyncio.wait({wanted})
         return 0 if wanted.cancelled() else wanted.result()
+
+    async def run_program(self, program: Program) -> int:
+        """Run the program, unless a signal came before it could get it; the exit code of one that did."""
+        return 128 + self.signal if self.signal else await program(self.urls)
 
     async def until_stopped(self) -> int:
         """Until a signal."""
@@ -143,15 +148,21 @@ class Supervisor:
         force.cancel()
         await both
 
-    def insist(self) -> None:
+    def insist(self, _number: signal.Signals) -> None:
         """A signal while we stop: the next one is for real."""
         tell("storing what was finished; once more to give that up")
-        self.on_signal(self.stopped.set)
+        self.on_signal(self.stop_for)
 
-    def on_signal(self, action: Callable[[], object]) -> None:
-        """What any of the signals does from now on."""
+    def stop_for(self, number: signal.Signals) -> None:
+        """Stop, or stop by force."""
+        self.signal = number
+        self.stopped.set()
+
+    def on_signal(self, action: Callable[[signal.Signals], object]) -> None:
+        """What any of the signals does from now on, but for a SIGHUP that `nohup` has us ignore."""
         for number in SIGNALS:
-            asyncio.get_running_loop().add_signal_handler(number, action)
+            if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                asyncio.get_running_loop().add_signal_handler(number, action, number)
 
 
 async def start() -> tuple[Child, Child]:

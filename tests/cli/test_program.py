@@ -102,7 +102,7 @@ def test_the_program_sees_its_environment() -> None:
     assert asyncio.run(run([sys.executable, "-c", code], {**os.environ, "HARNESS_TEST_CODE": "5"})) == 5
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("loop", LOOPS)
 def test_signals_are_passed_on(loop: str, number: signal.Signals, capfd: pytest.CaptureFixture[str]) -> None:
     """pytest's stdin is no terminal: Ctrl-C would reach us alone."""
@@ -116,6 +116,20 @@ def test_signals_are_passed_on(loop: str, number: signal.Signals, capfd: pytest.
 
     with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
         assert runner.run(send_when_up()) == 128 + number
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_signal_while_the_program_starts_reaches_it(loop: str) -> None:
+    async def send_at_once() -> int:
+        running = asyncio.ensure_future(
+            run([sys.executable, "-c", "import signal; signal.pause()"], os.environ)
+        )
+        await asyncio.sleep(0)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return await running
+
+    with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
+        assert runner.run(send_at_once()) == 128 + signal.SIGTERM
 
 
 def test_a_cancelled_run_ends_its_program(capfd: pytest.CaptureFixture[str]) -> None:

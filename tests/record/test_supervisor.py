@@ -14,6 +14,8 @@ import pytest
 
 from harness.core.errors import BadInput
 from harness.core.exchange import State
+from harness.record.child import Child
+from harness.record.ports import free_ports
 from harness.record.supervisor import Settings, Supervisor
 from harness.record.upstream import parse
 
@@ -176,6 +178,31 @@ def test_a_full_disk_is_told(start_recorder: Start, upstream: "Upstream") -> Non
     assert recorder.wait() == 4
     assert "cannot be written" in recorder.errors()
     assert states(recorder) == {}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_before_the_program_starts_keeps_it_from_starting(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    started: list[object] = []
+
+    async def program(urls: object) -> int:
+        started.append(urls)
+        return 0
+
+    class Early(Supervisor):
+        """A run whose signal comes while it gets ready."""
+
+        async def get_ready(self, proxy: Child, writer: Child) -> None:
+            os.kill(os.getpid(), number)
+            await super().get_ready(proxy, writer)
+
+    async def run() -> int:
+        return (await Early(settings, free_ports("127.0.0.1", 0, 1)).run(program)).program_code
+
+    settings = Settings((parse("http://127.0.0.1:9"),), tmp_path / "a.db", "127.0.0.1", 0)
+    assert asyncio.run(run()) == 128 + number
+    assert not started
 
 
 def test_a_port_that_somebody_took_meanwhile_is_bad_input_and_nothing_is_written(tmp_path: Path) -> None:
