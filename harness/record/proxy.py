@@ -27,6 +27,7 @@ from mitmproxy.addons import core, disable_h2c, next_layer, proxyserver, tlsconf
 from mitmproxy.master import Master
 from mitmproxy.options import Options
 
+from harness.record import http1
 from harness.record.handover import LIMIT, Handover
 from harness.record.lag import LagSelector
 from harness.record.message import Kind, plain
@@ -206,6 +207,7 @@ def main() -> int:
     """Run the process."""
     if (data := begin("proxy")) is None:
         return 0
+    http1.install()
     selector = LagSelector()
     end = socket.socket(fileno=int(sys.argv[1]))
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:

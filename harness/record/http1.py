@@ -1,0 +1,78 @@
+# mypy: allow-untyped-calls
+"""What mitmproxy's HTTP/1 lacks: interim responses from upstreams, and trailers.
+
+The law of this file: a message that is correct HTTP/1.1 passes and is recorded whole. mitmproxy 12.2
+takes a `103 Early Hints` for the answer itself, and ends in an exception at trailers
+(`proxy/layers/http/_http1.py`). Interim responses and trailers are dropped here: neither client
+libraries nor LLM APIs give them a meaning, and a recording has no place for them.
+"""
+
+import re
+from typing import Any
+
+import h11
+from h11._receivebuffer import ReceiveBuffer
+from mitmproxy.proxy import events, layer
+from mitmproxy.proxy.layers import http
+from mitmproxy.proxy.layers.http import _http1
+
+INTERIM = re.compile(rb"HTTP/\d(?:\.\d)? 1(?!01)\d\d[ \r\n]")
+"""The beginning of a response that is followed by another (RFC 9110, 15.2); 101 is the last of its own."""
+
+
+class WithoutTrailers:
+    """A reader of bodies, like those of h11, that ends without the trailers of the one within."""
+
+    def __init__(self, reader: Any) -> None:  # h11's readers have no type in common
+        self.reader = reader
+
+    def __call__(self, data: ReceiveBuffer) -> h11.Data | h11.EndOfMessage | None:
+        """The next part of the body, None if it is not here yet."""
+        part: h11.Data | h11.EndOfMessage | None = self.reader(data)
+        return h11.EndOfMessage() if isinstance(part, h11.EndOfMessage) else part
+
+    def read_eof(self) -> h11.EndOfMessage:
+        """The end of the connection: is it that of the body?"""
+        end: h11.EndOfMessage = self.reader.read_eof()
+        return end
+
+
+class Server(_http1.Http1Server):
+    """The side of the client."""
+
+    def read_body(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """Read on in the body of a request."""
+        self.body_reader = without_trailers(self.body_reader)
+        yield from super().read_body(event)
+
+
+class Client(_http1.Http1Client):
+    """The side of the upstream."""
+
+    def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
+        """Read on in the head of a response."""
+        if self.request:
+            skip_interim(self.buf)
+        yield from super().read_headers(event)
+
+    def read_body(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """Read on in the body of a response."""
+        self.body_reader = without_trailers(self.body_reader)
+        yield from super().read_body(event)
+
+
+def without_trailers(reader: Any) -> Any:
+    """The reader without trailers, once."""
+    return reader if isinstance(reader, WithoutTrailers) else WithoutTrailers(reader)
+
+
+def skip_interim(received: ReceiveBuffer) -> None:
+    """Drop the interim heads that stand whole at the beginning of what came."""
+    while INTERIM.match(bytes(received)) and received.maybe_extract_lines():
+        pass
+
+
+def install() -> None:
+    """Have mitmproxy use these from now on, in this process."""
+    http.Http1Server = Server  # type: ignore[attr-defined]
+    http.Http1Client = Client  # type: ignore[attr-defined]

@@ -1,0 +1,58 @@
+"""Correct HTTP/1.1 that mitmproxy alone cannot carry, through a real recorder."""
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.core.exchange import State
+
+if TYPE_CHECKING:
+    from tests.plugins.wire import Recorder, Upstream
+
+EARLY = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-T: 1\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (EARLY + OK,),
+        (CONTINUE + EARLY + EARLY + OK,),
+        (EARLY[:11], EARLY[11:-1], EARLY[-1:] + OK[:10], OK[10:]),
+        (CONTINUE, OK),
+        (CHUNKED,),
+        (EARLY, CHUNKED[:-5], CHUNKED[-5:]),
+    ],
+    ids=["early", "many", "in pieces", "apart", "trailers", "both"],
+)
+def test_the_answer_is_the_one_that_is_final(
+    steps: tuple[bytes, ...], recorder: "Recorder", upstream: "Upstream", request: pytest.FixtureRequest
+) -> None:
+    path = "/" + re.sub("[^a-z]+", "-", request.node.name)
+    upstream.on(path, *steps)
+    with recorder.client() as client:
+        for _ in range(2):  # on one connection: it is as good as before
+            client.send("GET", path)
+            answer = client.read_until(b"0\r\n\r\n" if steps[-1] in CHUNKED else b"ok")
+            assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+            assert b"X-T: 1" not in answer
+    exchange = recorder.exchange(path, 2)
+    assert (exchange.state, exchange.error) == (State.COMPLETE, None)
+    assert exchange.response is not None
+    assert exchange.response.status == 200
+    assert b"".join(data for _, data in exchange.response.chunks) == b"ok"
+
+
+def test_trailers_of_a_request(recorder: "Recorder", upstream: "Upstream") -> None:
+    upstream.on("/trailers", OK, upstream.CLOSE)  # it reads no chunked bodies
+    with recorder.client() as client:
+        client.socket.sendall(
+            b"POST /trailers HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n"
+            b"2\r\nhi\r\n0\r\nX-T: 1\r\n\r\n"
+        )
+        client.read_until(b"ok")
+    exchange = recorder.exchange("/trailers")
+    assert (exchange.state, exchange.request.body) == (State.COMPLETE, b"hi")
