@@ -8,11 +8,11 @@ same, so that two requests which differ only in their secrets are the same reque
 
 from dataclasses import replace
 
-from harness.core.derive import Derived
+from harness.core.derive import Derived, derive
 from harness.core.encoding import encoding_of, pieces
 from harness.core.exchange import Exchange, Headers, Request, Response
 from harness.core.masks import MASK, STARS, Key, Mask, Row, Rules, long_mask, same_mask
-from harness.core.said import mask_said
+from harness.core.said import mask_all_said, mask_said, may_say
 
 __all__ = ["Key", "Redactor", "Rules"]
 
@@ -51,20 +51,31 @@ class Redactor:
         """The exchange without secrets that its stream tells piece by piece, and how many there were.
 
         For an exchange that is masked already, and what was derived from that: a model says a key
-        token by token, so that no event holds all of it. Derive again where the count is not 0.
+        token by token, so that no event holds all of it; logprobs do so in plain bodies. Derive
+        again where the count is not 0.
         """
-        said = "".join(derived.content_text)
-        plain = said.encode("ascii", "replace")  # a byte a character: secrets are plain ASCII
-        masked, count = self.body(plain, long_mask)
-        if not count or exchange.response is None:
+        if exchange.response is None:
             return exchange, 0
-        overlay = zip(said, plain.decode(), masked.decode(), strict=True)
-        text = "".join(now if now != then else kept for kept, then, now in overlay)
         chunks = _plain(exchange.response)
-        body = mask_said(b"".join(data for _, data in chunks), derived, text)
-        response, decoded = _rewritten(exchange.response, cut_like(chunks, body))
-        rewritten = exchange.rewritten or decoded
-        return replace(exchange, response=response, rewritten=rewritten), count
+        body = b"".join(data for _, data in chunks)
+        if not (derived.stream or b'"logprobs"' in body):
+            return exchange, 0
+        if not self._says(derived) and not may_say(body, self._find):
+            return exchange, 0
+        said, count = mask_said(body, derived.content_text, self._find)
+        done = _saying(exchange, chunks, said)
+        again = derive(done)
+        if self._says(again):
+            count = max(count, 1)
+            done = _saying(done, chunks, mask_all_said(said, again.content_text))
+        return (done, count) if count else (exchange, 0)
+
+    def _find(self, plain: bytes) -> tuple[bytes, int]:
+        return self.body(plain, long_mask)
+
+    def _says(self, derived: Derived) -> bool:
+        """Whether what was generated, in its order of arrival, has a secret in it."""
+        return self._find("".join(derived.content_text).encode("ascii", "replace"))[1] > 0
 
     def request(self, request: Request) -> Request:
         """The request as it is kept, so that one that just came in can be compared with it."""
@@ -159,6 +170,14 @@ def _decoded(headers: Headers, chunks: Chunks) -> Chunks | None:
 def _plain(response: Response) -> Chunks:
     decoded = _decoded(response.headers, response.chunks)
     return response.chunks if decoded is None else decoded
+
+
+def _saying(exchange: Exchange, chunks: Chunks, body: bytes) -> Exchange:
+    """The exchange with this decoded body, cut as these chunks are."""
+    if exchange.response is None or body == b"".join(data for _, data in chunks):
+        return exchange
+    response, decoded = _rewritten(exchange.response, cut_like(chunks, body))
+    return replace(exchange, response=response, rewritten=exchange.rewritten or decoded)
 
 
 def _rewritten(response: Response, plain: Chunks) -> tuple[Response, bool]:

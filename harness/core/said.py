@@ -1,70 +1,192 @@
-"""Secrets that a stream says piece by piece, masked in the events that say them.
+r"""Secrets that a body says piece by piece, found and masked in the JSON strings that hold the pieces.
 
-The law of this file: the body keeps its length and its events their places; only what a piece of
-generated text holds of a secret is overwritten.
+The law of this file: the body keeps its length and stays the JSON it was; only what a string holds
+of a secret is overwritten. Strings are read as bytes with their places, so that no way of writing
+one (`\u003c`, `\/`, a lone surrogate) can hide it. What stands under the same names with the same
+indexes is one text: the pieces of one choice, of one tool call, of one field.
 """
 
-import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 
-from harness.core.derive import Derived
+from harness.core.masks import long_mask
 
-ALONE = 4
-"""Characters of a secret that are masked wherever their event has them, where the piece is no string."""
+TOKEN = re.compile(
+    rb'"bytes"\s*+:\s*+\[(?P<numbers>[\d,\s]*+)\]'
+    rb'|"(?P<string>(?:[^"\\\r\n]++|\\[^\r\n])*+)"(?P<colon>\s*+:)?'
+    rb"|(?P<open>[{\[])|(?P<close>[}\]])|(?P<number>\d++)|(?P<blank>\n\r?\n)"
+)
+"""What the structure of JSON is told by; a blank line ends an event, however broken that is."""
+
+UNIT = re.compile(rb"\\u([0-9A-Fa-f]{4})|\\(.)|[\xc2-\xf4][\x80-\xbf]+|.", re.DOTALL)
+"""A character of a JSON string as it is written."""
+
+ESCAPES = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
+
+PAIR = re.compile(rb'"(\w+)"\s*+:\s*+"((?:[^"\\\r\n]++|\\[^\r\n])*+)"')
+SEVERAL = re.compile(rb'"(?:\w+_)?index"\s*+:\s*+[1-9]|"top_logprobs"\s*+:\s*+\[\s*+\{')
+"""More than one choice, tool call, part or likely token: their pieces may come interleaved."""
+
+INDEXES = frozenset({b"index", b"output_index", b"content_index", b"summary_index", b"item_id"})
+TOKENS = frozenset({b"token", b"tokens"})
+"""Names under which logprobs repeat what the text says."""
+
+DEPTH = 32
+"""Frames that tell one value from another; bounded, so that no deep body takes quadratic time."""
+
+type Find = Callable[[bytes], tuple[bytes, int]]
+"""Plain text (a byte a character) -> the same, as long, with its secrets masked; how many there were."""
 
 
-def mask_said(body: bytes, derived: Derived, masked: str) -> bytes:
-    """The body that `derived` was made from, so that it says this text instead.
+@dataclass(slots=True, eq=False)
+class _Frame:
+    """An object or array: its name and indexes, where its `bytes` stand, whether it tells a secret."""
 
-    `masked` is as long as all of `derived.content_text` together, and differs in secrets alone.
+    name: bytes
+    indexes: dict[bytes, bytes] = field(default_factory=dict)
+    numbers: tuple[int, int] | None = None
+    secret: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class _Value:
+    """A string value: its frames from the outside in, its name, where it starts, as it is written."""
+
+    frames: tuple[_Frame, ...]
+    name: bytes
+    start: int
+    raw: bytes
+
+    @property
+    def path(self) -> tuple[object, ...]:
+        return (*((frame.name, *sorted(frame.indexes.items())) for frame in self.frames), self.name)
+
+    @property
+    def repeats(self) -> bool:
+        return self.name in TOKENS or self.frames[-1].name in TOKENS
+
+
+def may_say(body: bytes, find: Find) -> bool:
+    """Whether a closer look may find a secret said piece by piece. Fast: the usual answer is no."""
+    if SEVERAL.search(body):
+        return True
+    texts: dict[bytes, list[bytes]] = {}
+    for name, raw in PAIR.findall(body):
+        texts.setdefault(name, []).append(raw)
+    return any(find(_plain(b"".join(pieces)))[1] for pieces in texts.values())
+
+
+def mask_said(body: bytes, said: Iterable[str], find: Find) -> tuple[bytes, int]:
+    """The body without secrets that its strings say piece by piece, and how many of them there were.
+
+    `said` is what was generated, in the order of arrival: a secret may run on from one field to
+    another, so that fields with such pieces are looked through together as well.
     """
+    changed, values = bytearray(body), list(_values(body))
+    groups: dict[tuple[object, ...], list[_Value]] = {}
+    for value in values:
+        groups.setdefault(value.path, []).append(value)
+    arrival = _arrival(groups.values(), said)
+    count = max([_mask_group(changed, group, find) for group in groups.values()], default=0)
+    count = max(count, _mask_group(changed, arrival, find))
+    for value in values:
+        if value.name in TOKENS and any(frame.secret for frame in value.frames):
+            _overwrite(changed, value, long_mask(_plain(value.raw)))
+            value.frames[-1].secret = True
+    for frame in {frame for value in values for frame in value.frames if frame.secret}:
+        _overwrite_numbers(changed, frame)
+    return bytes(changed), count
+
+
+def mask_all_said(body: bytes, said: Iterable[str]) -> bytes:
+    """The body with all strings masked that say what was generated: for what cannot be told apart."""
+    pieces = [piece.encode("ascii", "replace") for piece in said if piece]
     changed = bytearray(body)
-    for (start, end), old, new in zip(_places(body, derived), *_pieces(derived, masked), strict=True):
-        if old != new:
-            changed[start:end] = _saying(body[start:end], old, new)
+    for value in _values(body):
+        plain = _plain(value.raw)
+        if plain and any(plain in piece for piece in pieces):
+            _overwrite(changed, value, long_mask(plain))
     return bytes(changed)
 
 
-def _pieces(derived: Derived, masked: str) -> tuple[Sequence[str], Sequence[str]]:
-    new, start = [], 0
-    for old in derived.content_text:
-        new.append(masked[start : start + len(old)])
-        start += len(old)
-    return derived.content_text, new
+def _values(body: bytes) -> Iterator[_Value]:
+    frames, name = [_Frame(b"")], b""
+    for token in TOKEN.finditer(body):
+        kind = token.lastgroup
+        if kind == "open":
+            frames.append(_Frame(name))
+            name = b""
+        elif kind == "close":
+            frames.pop()
+            frames, name = frames or [_Frame(b"")], b""
+        elif kind == "blank":
+            frames, name = [_Frame(b"")], b""
+        elif kind == "colon":
+            name = token["string"]
+        elif kind == "numbers":
+            frames[-1].numbers = token.span("numbers")
+        elif name in INDEXES:
+            frames[-1].indexes.setdefault(name, token[0])
+        elif kind == "string":
+            yield _Value(tuple(frames[-DEPTH:]), name, token.start("string"), token["string"])
 
 
-def _places(body: bytes, derived: Derived) -> Iterator[tuple[int, int]]:
-    """Where the event of each piece stands in the body; empty where it is not there in one line."""
-    located = _located(body, derived)
-    for offset_ns, piece in zip(derived.content_ns, derived.content_text, strict=True):
-        candidates = (place for at_ns, place in located if at_ns == offset_ns)
-        yield next((place for place in candidates if _is_said(piece, body[slice(*place)])), (0, 0))
+def _arrival(groups: Iterable[list[_Value]], said: Iterable[str]) -> list[_Value]:
+    pieces = {piece.encode("ascii", "replace") for piece in said}
+    values: list[_Value] = []
+    for group in groups:
+        told = sum(_plain(value.raw) in pieces for value in group if not value.repeats)
+        if told * 2 >= len(group):
+            values += group
+    return sorted(values, key=lambda value: value.start)
 
 
-def _located(body: bytes, derived: Derived) -> Iterator[tuple[int, tuple[int, int]]]:
-    end = 0
-    for event in derived.events:
-        start = body.find(event.data, end)
-        if start >= 0:
-            end = start + len(event.data)
-            yield event.offset_ns, (start, end)
+def _mask_group(changed: bytearray, group: list[_Value], find: Find) -> int:
+    plains = [_plain(bytes(changed[value.start : value.start + len(value.raw)])) for value in group]
+    then = b"".join(plains)
+    now, count = find(then)
+    start = 0
+    for value, plain in zip(group, plains, strict=True) if count else ():
+        end = start + len(plain)
+        if now[start:end] != plain:
+            _overwrite(changed, value, now[start:end])
+            value.frames[-1].secret = True
+        start = end
+    return count
 
 
-def _is_said(piece: str, event: bytes) -> bool:
-    return any(string in event for string in _strings(piece)) or piece.encode() in event
+def _plain(raw: bytes) -> bytes:
+    """A JSON string as plain text, a byte a character; what is not ASCII is `?`."""
+    if b"\\" not in raw and raw.isascii():
+        return raw
+    return b"".join(_character(unit) for unit in UNIT.finditer(raw))
 
 
-def _strings(piece: str) -> tuple[bytes, bytes]:
-    """The two ways in which JSON encoders write a string."""
-    return json.dumps(piece).encode(), json.dumps(piece, ensure_ascii=False).encode()
+def _character(unit: re.Match[bytes]) -> bytes:
+    if unit[1]:
+        code = int(unit[1], 16)
+        return bytes((code,)) if code < 0x80 else b"?"
+    if unit[2]:
+        return ESCAPES.get(unit[2], unit[2])
+    return unit[0] if unit[0].isascii() else b"?"
 
 
-def _saying(event: bytes, old: str, new: str) -> bytes:
-    for was, becomes in zip(_strings(old), _strings(new), strict=True):
-        if was in event:
-            return event.replace(was, becomes)
-    differing = [index for index in range(len(old)) if old[index] != new[index]]
-    part = slice(differing[0], differing[-1] + 1)
-    if differing[-1] - differing[0] + 1 < ALONE:
-        return event
-    return event.replace(old[part].encode(), new[part].encode())
+def _overwrite(changed: bytearray, value: _Value, plain: bytes) -> None:
+    """Writes what differs; a character stays as long as it was written."""
+    end = value.start + len(value.raw)
+    units = UNIT.finditer(bytes(changed[value.start : end]))
+    written = [_written(unit, code) for unit, code in zip(units, plain, strict=True)]
+    changed[value.start : end] = b"".join(written)
+
+
+def _written(unit: re.Match[bytes], code: int) -> bytes:
+    if _character(unit) == bytes((code,)):
+        return unit[0]
+    return b"\\u%04x" % code if unit[1] else bytes((code,)).ljust(len(unit[0]), b"*")
+
+
+def _overwrite_numbers(changed: bytearray, frame: _Frame) -> None:
+    if frame.numbers:
+        part = slice(*frame.numbers)
+        changed[part] = re.sub(rb"\d+", lambda digits: b"1".ljust(len(digits[0]), b"0"), changed[part])

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from harness.core.canonical import match_key
 from harness.core.derive import derive
 from harness.core.exchange import Exchange, Headers, Request, Response, State, header
+from harness.core.masks import long_mask
 from harness.core.redaction import Redactor, Rules
+from harness.core.said import mask_said
 
 KEY = "sk-proj-Abcdefghijklmnopqrstuvwxyz0123456789"
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.c2lnbmF0dXJlLW9mLXRoaXM"
@@ -223,3 +225,101 @@ def test_a_secret_said_token_by_token(size: int, ascii_only: bool, encoding: str
 def test_a_stream_that_says_no_secret_is_left_alone() -> None:
     exchange = exchange_with(*stream_of(["sk-", "short"], ascii_only=True))
     assert REDACTOR.across_events(exchange, derive(exchange)) == (exchange, 0)
+
+
+def event_of(written: str, index: int = 0, name: str = "content", more: str = "") -> str:
+    """A chunk of a chat as a vendor may write it: `written` is the JSON string as it is."""
+    return f'{{"id":"1","choices":[{{"delta":{{"{name}":{written}}},"index":{index}{more}}}]}}'
+
+
+def stream(*events: str) -> Exchange:
+    chunks = [f"data: {event}\n\n".encode() for event in (*events, "[DONE]")]
+    return exchange_with(*chunks, headers=(("Content-Type", "text/event-stream"),))
+
+
+def masked_said(exchange: Exchange) -> tuple[str, int]:
+    """The body after both passes over it, which kept its length and its JSON."""
+    once, _ = REDACTOR.exchange(exchange)
+    done, count = REDACTOR.across_events(once, derive(once))
+    before, after = response_of(exchange).body, response_of(done).body
+    assert len(after) == len(before)
+    assert len(derive(done).events) == len(derive(exchange).events)
+    for event in derive(done).events:
+        assert event.data == b"[DONE]" or json.loads(event.data)
+    assert REDACTOR.across_events(done, derive(done))[1] == 0
+    return after.decode(), count
+
+
+SPLIT = ("sk", "-AAAA", "BBBB", "CCCC", "DDDD", "EEEE")
+SAID = [json.dumps(piece) for piece in SPLIT]
+
+
+def says_nothing(body: str) -> bool:
+    return not any(piece in body for piece in SPLIT[1:])
+
+
+@pytest.mark.parametrize("first", [r'"\u003cthink\u003e"', r'"\ud83d"', r'"\u00E9"', r'"a\/b "', '""'])
+def test_one_piece_that_is_written_otherwise_hides_no_other(first: str) -> None:
+    body, count = masked_said(stream(event_of(first), *map(event_of, SAID)))
+    assert (count, says_nothing(body)) == (1, True)
+    assert first in body
+
+
+def test_pieces_that_are_escaped_themselves() -> None:
+    body, count = masked_said(
+        stream(event_of('"sk"'), event_of(r'"-AAAA\u0042BBBB"'), event_of('"CCCCDDDD"'))
+    )
+    assert (count, says_nothing(body)) == (1, True)
+    assert r"\u0042" not in body
+
+
+def test_secrets_of_interleaved_choices() -> None:
+    events = [event for piece in SAID for event in (event_of(piece, 0), event_of('"word "', 1))]
+    body, count = masked_said(stream(*events))
+    assert (count, says_nothing(body), body.count('"word "')) == (1, True, len(SAID))
+
+
+@pytest.mark.parametrize("other", ["reasoning_content", "refusal"])
+def test_secrets_in_text_mixed_with_another_field(other: str) -> None:
+    events = [event for piece in SAID for event in (event_of(piece), event_of('"hm "', name=other))]
+    body, count = masked_said(stream(*events))
+    assert (count, says_nothing(body), body.count('"hm "')) == (1, True, len(SAID))
+
+
+def test_a_secret_that_runs_on_in_another_field() -> None:
+    events = [
+        event_of(piece, name=name)
+        for piece, name in zip(SAID, ["reasoning_content", *["content"] * 5], strict=True)
+    ]
+    body, count = masked_said(stream(*events))
+    assert (count, says_nothing(body)) == (1, True)
+
+
+def test_secrets_in_streams_that_no_dialect_knows() -> None:
+    body, count = masked_said(stream(*(f'{{"content":{piece},"stop":false}}' for piece in SAID)))
+    assert (count, says_nothing(body)) == (1, True)
+
+
+def logprobs_of(piece: str) -> str:
+    token = {"token": piece, "bytes": list(piece.encode())}
+    return json.dumps({"content": [{**token, "top_logprobs": [token, {"token": "x", "bytes": [120]}]}]})
+
+
+def test_logprobs_of_a_secret_in_a_stream() -> None:
+    events = [event_of(json.dumps(piece), more=f',"logprobs":{logprobs_of(piece)}') for piece in SPLIT]
+    body, count = masked_said(stream(*events))
+    assert (count, says_nothing(body), "65, 65" in body) == (1, True, False)
+
+
+def test_logprobs_of_a_secret_in_a_plain_body() -> None:
+    tokens = [json.loads(logprobs_of(piece))["content"][0] for piece in ("hi ", *SPLIT)]
+    choice = {"message": {"content": "hi " + "".join(SPLIT)}, "logprobs": {"content": tokens}}
+    body, count = masked_said(exchange_with(json.dumps({"choices": [choice]}).encode()))
+    assert (count, says_nothing(body), "65, 65" in body) == (1, True, False)
+    assert json.loads(body)["choices"][0]["logprobs"]["content"][0] == tokens[0]
+
+
+def test_a_deep_body_with_a_string_at_every_depth_is_looked_through_in_linear_time() -> None:
+    deep = b'{"index":1,"x":' + b'["a",' * 20_000
+    body, _ = mask_said(deep, ["x"], lambda plain: REDACTOR.body(plain, long_mask))
+    assert body == deep
