@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from harness.core.redaction import Redactor, Rules
 from harness.core.url import server_url
 from harness.record.anchor import Anchor
 from harness.record.child import Child
@@ -103,9 +104,10 @@ class Supervisor:
 
     def announce(self) -> None:
         """One line a listener, on stdout."""
+        redactor = Redactor(Rules.default() if self.settings.redact else Rules())
         for upstream in self.settings.upstreams:
-            url = self.urls[upstream.name]
-            print(f"harness record: {upstream.name} ({upstream.url}) listening on {url}", flush=True)
+            shown, url = upstream.shown(redactor), self.urls[upstream.name]
+            print(f"harness record: {upstream.name} ({shown}) listening on {url}", flush=True)
 
     async def until_over(self, program: Program | None, proxy: Child, writer: Child) -> int:
         """Until a signal, the program's end, or that of one of the children; the program's exit code."""

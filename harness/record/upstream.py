@@ -1,7 +1,8 @@
 """Upstreams: the named APIs behind the recorder, as the user gives them.
 
 The law of this file: pure; `[NAME=]URL` in, an `Upstream` out, one line of `BadInput` for anything
-else. An upstream's URL holds no secret: it is stored with the capture and printed.
+else. An upstream's URL has no credentials and no query; its path may still hold a key, so that it is
+masked wherever it is stored or printed (`shown`).
 """
 
 import re
@@ -11,6 +12,7 @@ from fnmatch import fnmatch
 from urllib.parse import urlsplit
 
 from harness.core.errors import BadInput
+from harness.core.redaction import Redactor
 from harness.core.url import origin
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
@@ -60,6 +62,10 @@ class Upstream:
         """The upstream's own URL, without a slash at the end."""
         return f"{self.scheme}://{self.authority}{self.prefix}"
 
+    def shown(self, redactor: Redactor) -> str:
+        """The upstream's own URL without the keys that its path may hold."""
+        return redactor.text(self.url)[0]
+
     def path(self, asked: str) -> str:
         """The path for the upstream, of the path that the client asked for.
 
@@ -89,6 +95,8 @@ def parse(text: str) -> Upstream:
     except ValueError as error:
         raise BadInput(f"--upstream {url!r} {error}: give it as https://HOST[:PORT][/PREFIX]") from None
     parts = urlsplit(url)
+    if parts.netloc.endswith(":"):
+        raise BadInput(f"--upstream {url!r}: there is no port behind the ':': add it, or leave the ':' away")
     refuse(url, {"a query": parts.query, "a fragment": parts.fragment, "credentials": parts.username})
     prefix = parts.path.rstrip("/")
     return Upstream(name or name_of(host), scheme, host, port or PORTS[scheme], prefix)
@@ -119,8 +127,5 @@ def parse_all(texts: Iterable[str]) -> tuple[Upstream, ...]:
     for upstream in upstreams:
         other = seen.setdefault(upstream.name.lower(), upstream)
         if other is not upstream:
-            raise BadInput(
-                f"two upstreams are called {upstream.name!r} ({other.url} and {upstream.url}): "
-                "name them, --upstream NAME=URL"
-            )
+            raise BadInput(f"two upstreams are called {upstream.name!r}: name them, --upstream NAME=URL")
     return upstreams

@@ -57,11 +57,16 @@ class Settings:
         changed = {"db": Path(data["db"]), "upstreams": upstreams, "anchor": Anchor(**data["anchor"])}
         return cls(**{**data, **changed})
 
+    def redactor(self) -> Redactor:
+        """What masks all that is stored and printed."""
+        return Redactor(Rules.default() if self.redact else Rules())
+
     def capture(self) -> Capture:
         """The capture of this run."""
+        redactor = self.redactor()
         return Capture(
             started_at=self.anchor.date(self.anchor.monotonic_ns),
-            upstreams={upstream.name: upstream.url for upstream in self.upstreams},
+            upstreams={upstream.name: upstream.shown(redactor) for upstream in self.upstreams},
             versions=self.versions,
             clock={
                 "wall_ns": self.anchor.wall_ns,
@@ -80,7 +85,7 @@ class Writer:
         self.settings = settings
         self.recording = recording
         self.upstreams = {upstream.name: upstream for upstream in settings.upstreams}
-        self.redactor = Redactor(Rules.default() if settings.redact else Rules())
+        self.redactor = settings.redactor()
         self.states: Counter[str] = Counter()
         self.troubles = 0
 

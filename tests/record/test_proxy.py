@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from harness.core.errors import BadInput
 from harness.core.exchange import Exchange, State
 from harness.record.ports import free_ports
+from harness.store.open import open_recording
 
 if TYPE_CHECKING:
     from tests.plugins.wire import Client, Recorder, Upstream
@@ -219,3 +220,19 @@ def test_a_writer_that_takes_nothing_stops_the_proxy(
         with pytest.raises(ConnectionError):
             connect(port)
         proxy.kill()
+
+
+@pytest.mark.parametrize("redact", [True, False])
+def test_a_key_in_the_upstream_s_path_is_masked(
+    redact: bool, start_recorder: Callable[..., "Recorder"], upstream: "Upstream"
+) -> None:
+    key = "sk-" + "UpstreamPath" * 3
+    arguments = () if redact else ("--no-redact",)
+    recorder = start_recorder("--upstream", f"{upstream.url}/{key}", *arguments)
+    announced = recorder.output.readline()
+    assert recorder.stop() == 0
+    with open_recording(recorder.db) as recording:
+        stored = recording.captures()[0].upstreams["default"]
+    for text in (announced, stored):
+        assert upstream.url in text
+        assert (key in text) is not redact

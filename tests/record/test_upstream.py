@@ -35,6 +35,8 @@ def test_parse(text: str, upstream: tuple[str, str, str, int, str], url: str | N
         "http://",
         "http://host:port",
         "http://host:99999",
+        "http://127.0.0.1:",
+        "a=https://[::1]:/v1",
         "http://host/?key=abc",
         "http://host/#x",
         "http://user:pass@host",
