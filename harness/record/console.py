@@ -44,12 +44,14 @@ def as_json(number: int, exchange: Exchange, derived: Derived) -> str:
     return json.dumps(fields)
 
 
-def summary(states: Mapping[str, int], place: str) -> str:
-    """How many exchanges are where, by state.
+def summary(states: Mapping[str, int] | None, place: str) -> str:
+    """How many exchanges are where, by state; None: nobody counted to the end.
 
     >>> summary({"complete": 2, "client_abort": 1}, "a.db")
     'recorded 3 exchanges in a.db: 2 complete, 1 client_abort'
     """
+    if states is None:
+        return f"what is stored in {place} was not counted"
     count = sum(states.values())
     parts = ", ".join(f"{number} {state}" for state, number in states.items())
     return f"recorded {count} exchange{'' if count == 1 else 's'} in {place}{': ' if parts else ''}{parts}"

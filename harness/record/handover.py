@@ -15,6 +15,10 @@ BUFFER = 4 * 1024 * 1024
 """What we ask of the kernel's own buffer; it gives what it allows."""
 
 
+WRITER_GONE = "the writer is gone"
+"""What `fail` is told when the other end is closed."""
+
+
 class Handover(asyncio.Protocol):
     """The sender's end. `fail` is called once, with the reason, when something cannot be handed over."""
 
@@ -43,17 +47,17 @@ class Handover(asyncio.Protocol):
         if not self.closed.done():
             self.closed.set_result(exc)
         if exc is not None:
-            self.fail("the writer is gone")
+            self.fail(WRITER_GONE)
 
     def eof_received(self) -> bool:
         """The writer never closes its end before we do, unless it died."""
-        self.fail("the writer is gone")
+        self.fail(WRITER_GONE)
         return False
 
     def send(self, message: bytes) -> None:
         """Queue a message; nothing waits and nothing raises."""
         if self.transport is None:
-            self.fail("the writer is gone")
+            self.fail(WRITER_GONE)
             return
         self.transport.write(message)
         if self.transport.get_write_buffer_size() > self.limit:

@@ -22,7 +22,7 @@ from harness.core.redaction import Redactor, Rules
 from harness.core.url import server_url
 from harness.record.anchor import Anchor
 from harness.record.child import Child
-from harness.record.handover import LIMIT
+from harness.record.handover import LIMIT, WRITER_GONE
 from harness.record.ports import free_ports
 from harness.record.upstream import Upstream
 from harness.store.writer import check_appendable
@@ -48,9 +48,12 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run went: exchanges by state, and why some may be missing (none: all is there)."""
+    """How a run went: exchanges by state (None: nobody counted to the end), and why some may be missing.
 
-    states: Mapping[str, int]
+    No `failures`: all is there.
+    """
+
+    states: Mapping[str, int] | None
     failures: tuple[str, ...]
     program_code: int
 
@@ -85,7 +88,7 @@ class Supervisor:
             code = await self.until_over(program, proxy, writer)
         finally:
             await self.stop(proxy, writer)
-        return Outcome(writer.report.get("states", {}), tuple(failures(proxy, writer)), code)
+        return Outcome(writer.report.get("states"), tuple(failures(proxy, writer)), code)
 
     async def get_ready(self, proxy: Child, writer: Child) -> None:
         """Open the listeners, then the recording, so that nothing is written if a port is in use."""
@@ -120,7 +123,7 @@ class Supervisor:
         for waiting in over:
             waiting.cancel()
         if not wanted.done():  # nothing is recorded any more: what runs now would run for nothing
-            tell(f"the {proxy.name if proxy.over.is_set() else writer.name} is gone or failed: stopping")
+            tell(f"the {first_gone(proxy, writer).name} is gone or failed: stopping")
             wanted.cancel()
             await asyncio.wait({wanted})
         return 0 if wanted.cancelled() else wanted.result()
@@ -172,6 +175,15 @@ async def start() -> tuple[Child, Child]:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         return await Child.start("proxy", ours.fileno()), await Child.start("writer", theirs.fileno())
+
+
+def first_gone(proxy: Child, writer: Child) -> Child:
+    """The child that ended first; the other one follows it, and says so."""
+    if "states" in writer.report:  # the writer ends in order where the proxy is gone
+        return proxy
+    if proxy.report.get("failed") == WRITER_GONE:
+        return writer
+    return proxy if proxy.over.is_set() else writer
 
 
 def failures(proxy: Child, writer: Child) -> list[str]:

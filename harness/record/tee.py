@@ -151,7 +151,7 @@ class Tee:
     def hand_over(self, exchange: Open, how: How, message: str, now: int) -> None:
         """Send the exchange to the writer."""
         if not exchange.t0:
-            self.pass_by(exchange, f"the request was never whole; not recorded ({message})")
+            self.pass_by(exchange, why_no_exchange(exchange.request["method"], message))
             return
         end = exchange.end(now)
         head = {
@@ -213,6 +213,19 @@ class Refusal(layer.Layer):
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, events.Start):
             yield commands.CloseConnection(self.context.client)
+
+
+def why_no_exchange(method: str, message: str) -> str:
+    """Why there is no t0: mitmproxy's own word, unless it is only that the client left, or nothing.
+
+    >>> why_no_exchange("POST", "")
+    'the request was never whole; not recorded'
+    """
+    if method.upper() == "CONNECT":
+        return "a CONNECT is for proxies, and this is reached as a server; not recorded"
+    if message in ("", CLIENT_LEFT) or "closed connection" in message:
+        return "the request was never whole; not recorded"
+    return f"not recorded ({message})"
 
 
 def answer_for(exchange: Open, message: str, now: int) -> None:

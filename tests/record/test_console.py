@@ -53,4 +53,5 @@ def test_json() -> None:
 
 
 def test_summary_of_nothing() -> None:
+    assert console.summary(None, "a.db") == "what is stored in a.db was not counted"
     assert console.summary({}, "a.db") == "recorded 0 exchanges in a.db"

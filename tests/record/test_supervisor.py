@@ -127,7 +127,8 @@ def test_a_killed_writer_ends_the_recording_and_the_program(
     os.kill(recorder.children()["writer"], signal.SIGKILL)
     assert recorder.wait() == 4
     errors = recorder.errors()
-    assert "is gone or failed: stopping" in errors
+    assert "the writer is gone or failed: stopping" in errors
+    assert f"what is stored in {recorder.db} was not counted" in errors
     assert "harness: error: the writer is gone; the writer ended with code -9" in errors
     assert "Traceback" not in errors
     assert states(recorder) == {WHOLE: State.COMPLETE}

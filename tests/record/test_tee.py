@@ -340,7 +340,15 @@ def test_requests_that_never_were_whole_are_noted(
     with recorder.client() as client:
         client.send("POST", "/half", b"", "Content-Length: 10")
         client.socket.sendall(b"12345")
-    wait_until(lambda: "never whole" in recorder.errors(), "no note about half a request")
+    wait_until(lambda: "never whole; not recorded\n" in recorder.errors(), "no note about half a request")
+    with recorder.client() as client:
+        client.send("CONNECT", "a.test:443")
+        client.read_all()
+    wait_until(lambda: "CONNECT is for proxies" in recorder.errors(), "no note about CONNECT")
+    with recorder.client() as client:
+        client.send("POST", "/two-lengths", b"", "Content-Length: 2", "Transfer-Encoding: chunked")
+        client.read_all()
+    wait_until(lambda: "/two-lengths: not recorded (" in recorder.errors(), "no note about the framing")
     assert "/half" not in [exchange.request.path for exchange in recorder.exchanges()]
 
 
