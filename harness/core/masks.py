@@ -50,15 +50,15 @@ QUERY = (
 FIELDS = (
     "encrypted_content",
     "authorization",
-    "Authorization",
     "api_key",
-    "apiKey",
-    "x-api-key",
+    "apikey",
+    "api-key",
     "access_token",
     "refresh_token",
     "client_secret",
+    "password",
 )
-"""Names of JSON fields whose string values are secret."""
+"""Ends of names of JSON fields whose string values are secret, in any case (`x-goog-api-key`, `apiKey`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +105,16 @@ BEFORE_KEY = (
 )
 """What may stand before a key: no part of a word, unless that is an escape of JSON or of a URL."""
 
-FIELD = rb'(%s\\*"\s*:\s*\\*")((?:[^"\\]+|\\+(?:/|u[0-9A-Fa-f]{4}))+)'
-"""A JSON field and its string value, also inside of a JSON string; escaped quotes end the value."""
+FIELD = (
+    rb'((?i:%s)(?P<escape>\\*)"\s*+:\s*+(?P=escape)")('
+    rb'(?<=[^\\]")(?:[^"\\]++|\\[\s\S])++'
+    rb'|(?<=[^\\]\\")(?:[^"\\]++|\\[^"\\]|\\\\(?:[^"\\]|\\["\\]))++'
+    rb'|(?<=\\\\")(?:[^"\\]++|\\++(?!"))++)'
+)
+"""A JSON field and its string value, also inside of a JSON string (its quotes are escaped as often).
+
+The value ends at the quote that closes it; in a string of a string of a string, at the first quote.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,20 +175,24 @@ def long_mask(secret: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A literal that must be there, and the pattern: what is kept (group 1), and the secret (group 2)."""
+    """A literal that must be there, and the pattern: what is kept (group 1), and the secret (the last group).
+
+    With `any_case` the literal is in lower case and found in any.
+    """
 
     literal: bytes
     pattern: re.Pattern[bytes]
+    any_case: bool = False
 
     def mask(self, data: bytes, mask: Mask) -> tuple[bytes, int]:
         """The data with every secret masked, and how many there were that were not masked before."""
-        if self.literal not in data:
+        if self.literal not in (data.lower() if self.any_case else data):
             return data, 0
         count = 0
 
         def masked(match: re.Match[bytes]) -> bytes:
             nonlocal count
-            kept, secret = match.group(1, 2)
+            kept, secret = match[1], match[match.lastindex or 2]
             cover = mask(secret)
             count += cover != secret
             return kept + cover
@@ -196,8 +208,8 @@ class Row:
 
     @classmethod
     def of_field(cls, name: str) -> Self:
-        """Finds the string values of a JSON field."""
-        return cls(name.encode(), _pattern(FIELD % re.escape(name.encode())))
+        """Finds the string values of a JSON field, its name in any case."""
+        return cls(name.lower().encode(), _pattern(FIELD % re.escape(name.encode())), any_case=True)
 
     @classmethod
     def of_query(cls, names: tuple[str, ...]) -> Self:

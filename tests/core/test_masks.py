@@ -70,6 +70,12 @@ def test_ordinary_text_is_left_alone(text: str) -> None:
         (r'{"encrypted_content":"abc\/def\u003d\u003d"}', '{"encrypted_content":"[redacted]**********"}'),
         ('{"encrypted_content":null,"x":"y"}', '{"encrypted_content":null,"x":"y"}'),
         ('{"encrypted_content":""}', '{"encrypted_content":""}'),
+        (r'{"encrypted_content":"AAAA\nBBBB"}', '{"encrypted_content":"[redacted]"}'),
+        (r'{"encrypted_content":"\n\\AAAA"}', '{"encrypted_content":"********"}'),
+        (r'{"encrypted_content":"AA\"BB\\","x":"y"}', '{"encrypted_content":"********","x":"y"}'),
+        (r'"{\"encrypted_content\":\"A\\nB\\\"C\\\\\"}"', r'"{\"encrypted_content\":\"[redacted]****\"}"'),
+        (r'{"part":"\"encrypted_content\":"},"x":{"y":1}', r'{"part":"\"encrypted_content\":"},"x":{"y":1}'),
+        ('{"Encrypted_Content":"abc"}', '{"Encrypted_Content":"***"}'),
     ],
 )
 def test_fields(text: str, masked: str) -> None:
@@ -87,6 +93,17 @@ def test_fields(text: str, masked: str) -> None:
 )
 def test_query(text: str, masked: str) -> None:
     assert Row.of_query(("key",)).mask(text.encode(), same_mask)[0] == masked.encode()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["password", "x-goog-api-key", "api-key", "Api_Key", "API_KEY", "apiKey", "Authorization", "X-API-Key"],
+)
+def test_names_of_secret_fields(name: str) -> None:
+    data = json.dumps({name: "secret", "x": "y"}).encode()
+    for row in map(Row.of_field, FIELDS):
+        data, _ = row.mask(data, same_mask)
+    assert json.loads(data) == {name: "[redacted]", "x": "y"}
 
 
 def test_masking_twice_changes_and_counts_nothing() -> None:
