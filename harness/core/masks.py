@@ -16,13 +16,15 @@ from typing import Any, Self
 MASK = b"[redacted]"
 
 HEADERS = (
-    "authorization",
-    "proxy-authorization",
+    "*authorization",
     "api-key",
+    "apikey",
     "*-api-key",
-    "*-auth-token",
+    "*-auth",
+    "*-token",
+    "*-functions-key",
+    "*-secret",
     "ocp-apim-subscription-key",
-    "x-amz-security-token",
     "cookie",
     "set-cookie",
     "openai-organization",
@@ -31,21 +33,32 @@ HEADERS = (
 )
 """Names of headers, in lower case; a leading `*` stands for any beginning."""
 
+KEPT_HEADERS = ("x-ratelimit-", "ratelimit-", "anthropic-ratelimit-")
+"""How names of headers begin that count tokens and tell none."""
+
 QUERY = (
     "key",
     "api_key",
     "api-key",
+    "x-api-key",
     "apikey",
     "access_token",
+    "refresh_token",
+    "id_token",
+    "auth_token",
     "token",
+    "client_secret",
+    "password",
     "sig",
     "signature",
     "subscription-key",
     "x-amz-credential",
     "x-amz-security-token",
     "x-amz-signature",
+    "x-goog-credential",
+    "x-goog-signature",
 )
-"""Names in a query string, in lower case."""
+"""Names in a query string or a form, in lower case."""
 
 FIELDS = (
     "encrypted_content",
@@ -115,6 +128,10 @@ FIELD = (
 
 The value ends at the quote that closes it; in a string of a string of a string, at the first quote.
 """
+
+
+QUERY_VALUE = rb"""((?i:(?:%s)(?:%s)=))((?:[^&#\s"':,;.)]|[:,;.)]++(?![&#\s"']|\Z))++)"""
+"""A name and its value in a query; marks of punctuation at its end are those of the text around it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,13 +230,32 @@ class Row:
 
     @classmethod
     def of_query(cls, names: tuple[str, ...]) -> Self:
-        """Finds values in a query string by their names, in any case."""
-        any_name = b"|".join(re.escape(name.encode()) for name in names) or b"(?!)"
-        return cls(b"=", _pattern(rb"((?i:[?&](?:%s)=))([^&#\s\"']+)" % any_name))
+        """Finds values in a query string by their names, in any case and percent-encoded or not."""
+        return cls(b"=", _pattern(QUERY_VALUE % (b"[?&]", _any_of(names))))
 
+    @classmethod
+    def of_form(cls, names: tuple[str, ...]) -> Self:
+        """Finds values in a form (application/x-www-form-urlencoded) as `of_query` does in a query."""
+        return cls(b"=", _pattern(QUERY_VALUE % (rb"\A|&", _any_of(names))))
+
+
+CREDENTIALS = Row(
+    b" ",
+    re.compile(rb"(\b(?i:bearer +(?=\S)|basic +(?=\S{8})))([^\s,;\"']++)"),
+)
+"""Credentials behind their scheme, in the value of any header."""
 
 STARS = Row(MASK, re.compile(rb"(\[redacted\])(\*+)"))
 """A long mask, as a client that got it in a response may send it back."""
+
+
+def _any_of(names: tuple[str, ...]) -> bytes:
+    """A pattern of names in which every character may be percent-encoded (RFC 3986, 2.1)."""
+    return b"|".join(b"".join(map(_character, name.encode())) for name in names) or b"(?!)"
+
+
+def _character(code: int) -> bytes:
+    return b"(?:%s|%%%02x)" % (re.escape(bytes((code,))), code)
 
 
 def _pattern(source: bytes) -> re.Pattern[bytes]:

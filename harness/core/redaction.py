@@ -10,9 +10,21 @@ from dataclasses import replace
 
 from harness.core.derive import Derived, derive
 from harness.core.encoding import encoding_of, pieces
-from harness.core.exchange import Exchange, Headers, Request, Response
-from harness.core.masks import MASK, STARS, Key, Mask, Row, Rules, long_mask, same_mask
+from harness.core.exchange import Exchange, Headers, Request, Response, header
+from harness.core.masks import (
+    CREDENTIALS,
+    KEPT_HEADERS,
+    MASK,
+    STARS,
+    Key,
+    Mask,
+    Row,
+    Rules,
+    long_mask,
+    same_mask,
+)
 from harness.core.said import mask_all_said, mask_said, may_say
+from harness.core.timeline import JSON_HEAD
 
 __all__ = ["Key", "Redactor", "Rules"]
 
@@ -30,6 +42,7 @@ class Redactor:
         self._names = frozenset(name for name in rules.headers if not name.startswith("*"))
         self._ends = tuple(name[1:] for name in rules.headers if name.startswith("*"))
         self._query = Row.of_query(rules.query)
+        self._form = Row.of_form(rules.query)
         self._rows = (*map(Row.of_key, rules.keys), *map(Row.of_field, rules.fields))
 
     def exchange(self, exchange: Exchange) -> tuple[Exchange, int]:
@@ -108,6 +121,9 @@ class Redactor:
         decoded = _decoded(headers, ((0, body),))
         plain = body if decoded is None else b"".join(data for _, data in decoded)
         masked, count = self.body(plain, same_mask)
+        if _is_form(headers, plain):
+            masked, in_form = self._form.mask(masked, same_mask)
+            count += in_form
         if self._rows:
             masked, _ = STARS.mask(masked, lambda _stars: b"")
         if masked == plain:
@@ -129,9 +145,14 @@ class Redactor:
         return masked, sum(now != then for now, then in zip(masked, headers, strict=True))
 
     def _header(self, name: str, value: str) -> str:
-        if value and (name in self._names or name.endswith(self._ends)):
+        named = name in self._names or name.endswith(self._ends)
+        if value and named and not name.startswith(KEPT_HEADERS):
             return _credentials(value)
-        return self.text(value)[0]
+        text, _ = self.text(value)
+        if not self.rules.headers or name.endswith("-authenticate"):  # a challenge, which has no secret
+            return text
+        masked, count = CREDENTIALS.mask(text.encode("utf-8", "surrogateescape"), same_mask)
+        return masked.decode("utf-8", "surrogateescape") if count else text
 
 
 def cut_like(chunks: Chunks, data: bytes) -> Chunks:
@@ -145,6 +166,12 @@ def cut_like(chunks: Chunks, data: bytes) -> Chunks:
         cut.append((offset_ns, data[start : start + len(old)]))
         start += len(old)
     return tuple(cut)
+
+
+def _is_form(headers: Headers, body: bytes) -> bool:
+    """Whether a body is a form; JSON is none, which `curl -d` sends under the type of one."""
+    media_type = (header(headers, "content-type") or "").lower()
+    return media_type.startswith("application/x-www-form-urlencoded") and not JSON_HEAD.match(body)
 
 
 def _credentials(value: str) -> str:

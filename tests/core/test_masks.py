@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.core.masks import FIELDS, KEYS, MASK, Key, Row, Rules, long_mask, same_mask
+from harness.core.masks import FIELDS, KEYS, MASK, QUERY, Key, Row, Rules, long_mask, same_mask
 
 TAIL = "Abc123" * 8
 AWS = "ABCD1234EFGH5678"
@@ -89,10 +89,19 @@ def test_fields(text: str, masked: str) -> None:
         ("/v1/x?alt=sse&KEY=abc#f", "/v1/x?alt=sse&KEY=[redacted]#f"),
         ("/v1/x?monkey=abc", "/v1/x?monkey=abc"),
         ("/v1/x?key=", "/v1/x?key="),
+        ("/half?key=abc: the request", "/half?key=[redacted]: the request"),
+        ("/half?key=[redacted]: the request", "/half?key=[redacted]: the request"),
+        ("/v1/x?key=a:b.c&x=1", "/v1/x?key=[redacted]&x=1"),
+        ("/v1/x?api%5Fkey=abc", "/v1/x?api%5Fkey=[redacted]"),
+        ("/v1/x?a=1&Api%5fKey=a%2Fb", "/v1/x?a=1&Api%5fKey=[redacted]"),
+        (
+            "/v1/x?client_secret=abc&x-goog-signature=def",
+            "/v1/x?client_secret=[redacted]&x-goog-signature=[redacted]",
+        ),
     ],
 )
 def test_query(text: str, masked: str) -> None:
-    assert Row.of_query(("key",)).mask(text.encode(), same_mask)[0] == masked.encode()
+    assert Row.of_query(QUERY).mask(text.encode(), same_mask)[0] == masked.encode()
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,19 @@ def response_of(exchange: Exchange) -> Response:
         ("anthropic-organization-id", "6f5a", "[redacted]"),
         ("X-Custom", f"token {KEY}", "token sk-[redacted]"),
         ("Referer", "https://x.test/?key=abc", "https://x.test/?key=[redacted]"),
+        ("apikey", "k", "[redacted]"),
+        ("cf-aig-authorization", "Bearer abc", "Bearer [redacted]"),
+        ("X-Original", "BEARER abc", "BEARER [redacted]"),
+        ("Helicone-Auth", "Bearer abc", "Bearer [redacted]"),
+        ("x-access-token", "k", "[redacted]"),
+        ("x-api-token", "k", "[redacted]"),
+        ("Private-Token", "k", "[redacted]"),
+        ("x-functions-key", "k", "[redacted]"),
+        ("X-Forwarded", "a, Bearer abc; Basic dXNlcjpwYXNz", "a, Bearer [redacted]; Basic [redacted]"),
+        ("x-ratelimit-limit-token", "150000", "150000"),
+        ("openai-processing-ms", "12", "12"),
+        ("WWW-Authenticate", "Bearer realm=there", "Bearer realm=there"),
+        ("x-plan", "basic tier", "basic tier"),
         ("x-request-id", "req_011CSHoEeqs5C35K2UUqR7Fy", "req_011CSHoEeqs5C35K2UUqR7Fy"),
         ("x-ratelimit-remaining-tokens", "149984", "149984"),
         ("Authorization", "", ""),
@@ -130,6 +143,16 @@ def test_a_request_body_and_its_length() -> None:
         "org": "org-[redacted]",
     }
     assert header(done.headers, "content-length") == str(len(done.body))
+
+
+def test_a_form() -> None:
+    headers = (("Content-Type", "application/x-www-form-urlencoded; charset=utf-8"),)
+    body = b"api_key=abc&client%5Fsecret=def&grant_type=x&monkey=y"
+    done = REDACTOR.request(Request("POST", "https://a.test/", headers, body))
+    assert done.body == b"api_key=[redacted]&client%5Fsecret=[redacted]&grant_type=x&monkey=y"
+    assert REDACTOR.request(done) == done
+    as_json = Request("POST", "https://a.test/", headers, b'{"text": "a=b&key=c"}')
+    assert REDACTOR.request(as_json) == as_json
 
 
 def test_an_encoded_request_body() -> None:
