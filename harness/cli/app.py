@@ -1,14 +1,17 @@
 """The command `harness`: its table of commands, and how every error becomes one line and an exit code."""
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 from typer.exceptions import Abort, Exit, TyperException
 
 from harness import __version__
+from harness.cli.settings import default_map, effective
 from harness.core.errors import HarnessError
 
 COMMANDS: dict[str, str] = {
@@ -20,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "stats": "harness.cli.stats:stats",
     "import": "harness.cli.import_:import_",
     "export": "harness.cli.export:export",
+    "config": "harness.cli.config:config",
     "demo": "harness.cli.demo:demo",
 }
 """Command -> `module:function`. The order is that of the help; heavy imports happen in the functions."""
@@ -50,9 +54,14 @@ def top(
     """Record, check, replay and load-test the traffic of LLM APIs, with every token at its own time."""
 
 
-for _name, _place in COMMANDS.items():
-    _module, _function = _place.split(":")
-    app.command(_name)(getattr(import_module(_module), _function))
+def commands() -> dict[str, Callable[..., Any]]:
+    """The functions of the commands, by the names that people type."""
+    places = {name: place.split(":") for name, place in COMMANDS.items()}
+    return {name: getattr(import_module(module), function) for name, (module, function) in places.items()}
+
+
+for _name, _function in commands().items():
+    app.command(_name)(_function)
 
 
 def split_program(arguments: Sequence[str]) -> tuple[list[str], list[str] | None]:
@@ -80,7 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if program == []:
         return fail("nothing stands behind '--': name the command to run", 2)
     try:
-        result = app(own, prog_name="harness", standalone_mode=False, obj=program)
+        settings = default_map(effective(commands(), Path.cwd(), os.environ))
+        result = app(own, prog_name="harness", standalone_mode=False, obj=program, default_map=settings)
     except HarnessError as error:
         return fail(str(error), error.exit_code)
     except TyperException as error:
