@@ -56,6 +56,8 @@ def expanded(root: Schema, schemas: list[Schema], value: Any) -> list[Schema]:
         if fits(resolved, value):
             found.append(resolved)
         found += expanded(root, resolved.get("allOf", []), value)
+        if "if" in resolved and holds(resolve(root, resolved["if"]), value):
+            found += expanded(root, [resolved.get("then", {})], value)
         branches = [resolve(root, one) for key in ("anyOf", "oneOf") for one in resolved.get(key, [])]
         branches = [one for one in branches if takes(one, value)]
         meant = [one for one in branches if is_meant(one, value)]
@@ -84,6 +86,14 @@ def takes(schema: Schema, value: Any) -> bool:
     wanted = schema.get("type")
     names = [wanted] if isinstance(wanted, str) else wanted
     return names is None or ("object" if isinstance(value, dict) else "array") in names
+
+
+def holds(condition: Schema, value: Any) -> bool:
+    """Whether an `if` that asks for values of members holds."""
+    if not isinstance(value, dict):
+        return False
+    members = condition.get("properties", {})
+    return all(value.get(name, ...) in one.get("enum", [one.get("const")]) for name, one in members.items())
 
 
 def is_meant(schema: Schema, value: Any) -> bool:
