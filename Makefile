@@ -21,7 +21,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow lint docs docs-check check wheel-check recording clean
+.PHONY: help setup demo test slow lint docs docs-check check wheel-check recording schemas clean
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -56,6 +56,9 @@ wheel-check: $(READY) ## build the wheel and try what users install
 
 recording: $(READY) ## make recordings/tiny-llama.db anew
 	$(BIN)/python -m harness.demo.recording recordings/tiny-llama.db
+
+schemas: $(READY) ## add to schemas/ what the installed SDKs say
+	$(BIN)/python -m harness.validate.generate schemas
 
 clean: ## remove what the other targets made
 	rm -rf .venv .tools build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
