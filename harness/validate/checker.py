@@ -93,12 +93,12 @@ class Checker:
 
     def exchange(self, exchange: Exchange, derived: Derived) -> list[Finding]:
         """All findings of an exchange: by schema, if there is one for its endpoint, and by stream rules."""
-        messages = rules.messages_of(exchange, derived)
-        findings = list(rules.check(exchange, derived, messages))
+        messages = list(derived.values)
+        found = list(rules.check(exchange, derived, messages))
         route = self.catalog.route_for(exchange)
         if route is not None:
-            findings += self.messages(exchange, derived, route, messages)
-        return findings
+            found += self.messages(exchange, derived, route, messages)
+        return found
 
     def messages(
         self, exchange: Exchange, derived: Derived, route: Route, messages: list[Any]
@@ -131,11 +131,14 @@ class Checker:
 
     def events(self, route: Route, overlay: str, messages: list[Any]) -> Iterator[Finding]:
         """The findings of all events of a stream; what is no JSON is a matter of the transport's rules."""
+        family = self.family(route.event, overlay, route.dispatch)
         for number, message in enumerate(messages, start=1):
-            if message is not None:
-                wrong = route.dispatch is None and is_error(message)
-                family = self.family(route.error if wrong else route.event, overlay, route.dispatch)
-                yield from told(family, message, Part.EVENT, number)
+            if message is None:
+                continue
+            if route.dispatch is None and is_error(message):
+                yield from told(self.family(route.error, overlay, None), message, Part.EVENT, number)
+            elif family and (found := family.problems(message)):
+                yield from findings(found, message, Part.EVENT, number)
 
     def check(self, name: str | None, overlay: str, instance: Any, part: Part) -> Iterator[Finding]:
         """The findings of a message that comes alone."""
@@ -153,9 +156,14 @@ class Checker:
 
 
 def told(family: Family | None, instance: Any, part: Part, event: int | None = None) -> Iterator[Finding]:
-    """The problems of one message as findings; none where there is no schema."""
-    for problem in family.problems(instance) if family else ():
-        yield Finding(NAMES[problem.kind], problem.kind, part, problem.told(instance), event, problem.pointer)
+    """The findings of one message; none where there is no schema."""
+    return findings(family.problems(instance) if family else (), instance, part, event)
+
+
+def findings(found: tuple[Problem, ...], instance: Any, part: Part, event: int | None) -> Iterator[Finding]:
+    """Problems of a message as findings."""
+    for one in found:
+        yield Finding(NAMES[one.kind], one.kind, part, one.told(instance), event, one.pointer)
 
 
 def is_error(message: Any) -> bool:

@@ -9,32 +9,45 @@ their order, types, the sign of numbers, and strings only where a schema names t
 
 from typing import Any
 
-TEXT, NEGATIVE, ZERO, POSITIVE, TRUE, FALSE, FRACTION, NEGATIVE_FRACTION, LIST, OBJECT = range(2, 12)
+TEXT, NULL, NEGATIVE, ZERO, POSITIVE, TRUE, FALSE, FRACTION, NEGATIVE_FRACTION, LIST, OBJECT = range(2, 13)
 """Stand for values in a shape. None of them is 0 or 1, which Python takes for False and True."""
 
 MANY = 16
 """In longer lists, neighbours of one shape count as one: an embedding has a thousand numbers."""
 
-type Shape = int | str | tuple[Any, ...] | None
+SIMPLE = {str: TEXT, type(None): NULL}
+
+type Shape = int | str | tuple[Any, ...]
 
 
 def shape(value: Any, words: frozenset[str]) -> Shape:
     """The hashable shape of a parsed JSON value. `words` are the strings that the schema names."""
     kind = type(value)
-    if kind is str:
-        return value if value in words else TEXT
     if kind is dict:
-        members: list[Any] = [OBJECT]
-        for name, item in value.items():
-            members += (name, shape(item, words))
-        return tuple(members)
+        return object_shape(value, words)
     if kind is list:
         return (LIST, *shapes(value, words))
-    if value is None:
-        return None
-    if kind is bool:
-        return TRUE if value else FALSE
-    return number(value)
+    return value if kind is str and value in words else SIMPLE.get(kind) or number(value)
+
+
+def object_shape(value: dict[str, Any], words: frozenset[str]) -> Shape:
+    """The shape of an object. This is the hot path: what is frequent comes first, and costs no call."""
+    members: list[Any] = [OBJECT]
+    add = members.append
+    for name, item in value.items():
+        add(name)
+        kind = type(item)
+        if kind is str:
+            add(item if item in words else TEXT)
+        elif item is None:
+            add(NULL)
+        elif kind is dict:
+            add(object_shape(item, words))
+        elif kind is list:
+            add((LIST, *shapes(item, words)))
+        else:
+            add(number(item))
+    return tuple(members)
 
 
 def shapes(values: list[Any], words: frozenset[str]) -> list[Shape]:
@@ -46,7 +59,9 @@ def shapes(values: list[Any], words: frozenset[str]) -> list[Shape]:
 
 
 def number(value: float) -> int:
-    """A number's shape; to JSON Schema, 1.0 is an integer."""
+    """The shape of a number or boolean; to JSON Schema, 1.0 is an integer, and true is no 1."""
+    if value is True or value is False:
+        return TRUE if value else FALSE
     if isinstance(value, float) and not value.is_integer():
         return FRACTION if value > 0 else NEGATIVE_FRACTION
     return ZERO if value == 0 else POSITIVE if value > 0 else NEGATIVE
