@@ -60,7 +60,7 @@ def shapes(values: list[Any], words: frozenset[str]) -> list[Shape]:
 
 def number(value: float) -> int:
     """The shape of a number or boolean; to JSON Schema, 1.0 is an integer, and true is no 1."""
-    if value is True or value is False:
+    if isinstance(value, bool):
         return TRUE if value else FALSE
     if isinstance(value, float) and not value.is_integer():
         return FRACTION if value > 0 else NEGATIVE_FRACTION
