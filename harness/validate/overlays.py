@@ -72,13 +72,14 @@ def _places(document: Schema, at: str) -> Iterator[Schema]:
 
 def _inside(document: Schema, schema: Schema, step: str) -> Iterator[Schema]:
     member, chosen, value = step.partition("=")
+    if step == "*":
+        own = target(document, schema)
+        yield from [own["items"]] if "items" in own else []
+        return
     for described in _objects(document, schema):
-        if chosen:
-            alternatives = choice(described)
-            if alternatives and alternatives.member == member:
-                yield from _chosen(alternatives, value)
-        elif step == "*":
-            yield from [described["items"]] if "items" in described else []
+        alternatives = choice(described) if chosen else None
+        if alternatives and alternatives.member == member:
+            yield from _chosen(alternatives, value)
         elif step in described.get("properties", {}):
             yield described["properties"][step]
 
@@ -90,12 +91,13 @@ def _chosen(alternatives: Choice, value: str) -> Iterator[Schema]:
 
 
 def _objects(document: Schema, schema: Schema) -> Iterator[Schema]:
-    """The schemas that say what a value is: its own, and the definition of an object among its types."""
+    """The schemas of an object at some place; where other types are allowed too, its definition alone."""
     own = target(document, schema)
-    yield own
-    for condition, then in conditionals(own):
-        if condition == {"type": "object"}:
-            yield from _objects(document, then)
+    inner = [then for condition, then in conditionals(own) if condition == {"type": "object"}]
+    if not inner:
+        yield own
+    for then in inner:
+        yield from _objects(document, then)
 
 
 def _require(place: Schema, names: tuple[str, ...]) -> None:

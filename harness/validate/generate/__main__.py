@@ -1,6 +1,6 @@
 """Regenerates `schemas/` from the installed SDKs and what is committed: `make schemas`.
 
-    python -m harness.validate.generate [--check] FOLDER
+    python -m harness.validate.generate [--check] FOLDER [SCHEMA ...]
 
 Run in an environment with another version of the SDKs, it adds what that version says.
 """
@@ -8,12 +8,12 @@ Run in an environment with another version of the SDKs, it adds what that versio
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from harness.validate.generate.accumulate import accumulate
-from harness.validate.generate.sources import SOURCES, installed
+from harness.validate.generate.sources import SOURCES, Source, installed
 from harness.validate.generate.text import text_of
 
 MANIFEST = "manifest.json"
@@ -23,9 +23,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Writes the files that change, or with --check says which would; exit code 1 where one would."""
     parser = argparse.ArgumentParser(description="Accumulate the types of the installed SDKs in schemas/.")
     parser.add_argument("folder", type=Path, help="the schemas")
+    parser.add_argument("schemas", nargs="*", help="such as openai/chat.event (default: all)")
     parser.add_argument("--check", action="store_true", help="write nothing; fail where a file would change")
     options = parser.parse_args(arguments)
-    changed = dict(changes(options.folder))
+    sources = [source for source in SOURCES if not options.schemas or source.schema in options.schemas]
+    changed = dict(changes(options.folder, sources))
     for path, text in changed.items():
         print(f"{path} {'would change' if options.check else 'written'}")
         if not options.check:
@@ -34,9 +36,9 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if options.check and changed else 0
 
 
-def changes(folder: Path) -> Iterator[tuple[Path, str]]:
+def changes(folder: Path, sources: Iterable[Source]) -> Iterator[tuple[Path, str]]:
     """The files of a folder that would change, each with its new text."""
-    for source in SOURCES:
+    for source in sources:
         path = folder / f"{source.schema}.json"
         documents = list(source.documents())
         committed = _committed(path)

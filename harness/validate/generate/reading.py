@@ -20,13 +20,13 @@ PACKAGE = "__types__"
 def read(document: Schema) -> tuple[Node, Definitions]:
     """The root and the definitions of a schema document.
 
-    A root that is an object spelled out becomes a definition with its title for a name. Joins of
+    A root that is a class spelled out becomes a definition with its title for a name. Joins of
     definitions are left out: they are made of their parts.
     """
     schemas = document.get("$defs", {})
     definitions = {_short(name): _node(schema) for name, schema in schemas.items() if parts(name) == {name}}
     root = _node(document)
-    if root.shape is not None:
+    if root.shape is not None and "title" in document:
         name = UNFIT.sub("_", document["title"])
         definitions[name] = root
         root = Node(frozenset({"object"}), refs=frozenset({name}))
