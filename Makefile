@@ -43,10 +43,10 @@ lint: $(READY) ## ruff, mypy, and the layers of the packages
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: $(READY) ## write docs/commands.md from the commands' own help
+docs: $(READY) ## write the pages of docs/ that say what the code says
 	$(BIN)/python docs/generate.py
 
-docs-check: $(READY) ## fail where docs/commands.md is not what the commands say
+docs-check: $(READY) ## fail where one of those pages is not current
 	$(BIN)/python docs/generate.py --check
 
 check: lint test docs-check ## lint, test and docs-check
