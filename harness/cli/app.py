@@ -18,6 +18,7 @@ COMMANDS: dict[str, str] = {
     "record": "harness.cli.record:record",
     "replay": "harness.cli.replay:replay",
     "verify": "harness.cli.verify:verify",
+    "validate": "harness.cli.validate:validate",
     "ls": "harness.cli.ls:ls",
     "show": "harness.cli.show:show",
     "stats": "harness.cli.stats:stats",

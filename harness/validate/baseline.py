@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from harness.validate.outline import Outline, PartOutline
+from harness.validate.outline import SEQUENCE, Outline, PartOutline
+from harness.validate.sequence import of_steps
 
 COMES_AND_GOES = re.compile(r"response (408|429|5[0-9][0-9])( headers)?")
 """Answers that nobody asks for: that there is none of them any more is no break."""
@@ -76,7 +77,10 @@ def compare_parts(place: Place, old: PartOutline | None, new: PartOutline | None
     if old is None or new is None:
         yield one_sided(place, whole(old), whole(new))
         return
-    for names in (old.names.keys() - new.names.keys(), new.names.keys() - old.names.keys()):
+    vanished, appeared = old.names.keys() - new.names.keys(), new.names.keys() - old.names.keys()
+    if place.part == SEQUENCE:
+        vanished -= in_new_company(old, new)
+    for names in (vanished, appeared):
         for name in names:
             if name.rpartition("/")[0] not in names:
                 yield one_sided(place._replace(where=name), tally(old, name), tally(new, name))
@@ -84,6 +88,12 @@ def compare_parts(place: Place, old: PartOutline | None, new: PartOutline | None
         if new.names[name].types - old.names[name].types:
             changed = place._replace(where=name)
             yield Difference(Change.CHANGED, changed, tally(old, name), tally(new, name), breaks=True)
+
+
+def in_new_company(old: PartOutline, new: PartOutline) -> set[str]:
+    """The sequences of the new recording without the steps that the old one never has."""
+    known = {step.removesuffix("+") for sequence in old.names for step in sequence.split()}
+    return {of_steps(sequence, known) for sequence in new.names}
 
 
 def one_sided(place: Place, before: Tally, now: Tally) -> Difference:

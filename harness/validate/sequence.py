@@ -5,7 +5,7 @@ items have the same sequence. `x+` is one x or more; a block of steps that repea
 `ping` may come at any time and is left out.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 
 from harness.validate.place import NAME
@@ -16,6 +16,18 @@ LONGEST_BLOCK = 8
 STEPS = 200
 """Steps that are kept of a sequence; what follows is `...`."""
 ANYTIME = "ping"
+BROUGHT = (
+    "role",
+    "content",
+    "text",
+    "reasoning",
+    "reasoning_content",
+    "refusal",
+    "audio",
+    "tool_calls",
+    "function_call",
+)
+"""Members of a delta, or of a choice, whose order is that of the stream."""
 NO_EVENTS = "no events"
 
 
@@ -39,17 +51,14 @@ def named(value: Any) -> str | None:
 
 def chat_step(value: dict[str, Any], choices: list[Any]) -> str:
     """What a chunk of OpenAI's chat or completions brings: members of the delta, finish, usage."""
-    brought, ends = set[str](), []
-    for choice in choices:
-        if isinstance(choice, dict):
-            delta = choice.get("delta")
-            held = delta if isinstance(delta, dict) else {"text": choice.get("text")}
-            brought.update(name for name, item in held.items() if item not in (None, "", []) and named(name))
-            ends += ["finish"] if choice.get("finish_reason") else []
+    found = [choice for choice in choices if isinstance(choice, dict)]
+    held = [choice["delta"] if isinstance(choice.get("delta"), dict) else choice for choice in found]
+    brought = [name for name in BROUGHT if any(delta.get(name) not in (None, "", []) for delta in held)]
+    ends = ["finish"] if any(choice.get("finish_reason") for choice in found) else []
     ends += ["usage"] if value.get("usage") else []
-    if ends or "role" in brought or not brought:
-        return ",".join(dict.fromkeys([*sorted(brought), *ends])) or "empty"
-    return f"{','.join(sorted(brought))}+"
+    if brought and not ends and "role" not in brought:
+        return f"{','.join(brought)}+"
+    return ",".join([*brought, *ends]) or "empty"
 
 
 def collapsed(steps: Iterable[str]) -> str:
@@ -80,3 +89,8 @@ def drop_repeated_block(kept: list[str]) -> None:
         if kept[-size:] == kept[-2 * size : -size]:
             del kept[-size:]
             return
+
+
+def of_steps(sequence: str, known: Container[str]) -> str:
+    """A sequence without the steps that are not known, which are names without a `+`."""
+    return collapsed(one for one in sequence.split() if one.removesuffix("+") in known)

@@ -96,7 +96,6 @@ def test_events_are_compared_by_type(call: Call) -> None:
     now = [call(events=[{"type": "start"}, {"type": "delta", "text": 1}, {"type": "stop"}, {"type": "bye"}])]
     assert told(before, now) == [
         ("vanished", "event start", "/a", True),
-        ("vanished", "sequence", "start delta+ stop", True),
         ("changed type", "event delta", "/text", True),
         ("appeared", "event bye", "", False),
         ("appeared", "sequence", "start delta+ stop bye", False),
@@ -108,6 +107,21 @@ def test_answers_of_other_lengths_are_the_same(call: Call) -> None:
         return call(events=[chunk(role="assistant"), *[chunk(content="a")] * words, "[DONE]"])
 
     assert told([stream(1)], [stream(50)]) == []
+
+
+def test_an_order_of_events_that_is_only_joined_by_new_ones_has_not_vanished(call: Call) -> None:
+    def stream(*types: str) -> Exchange:
+        return call(events=[{"type": kind} for kind in types])
+
+    old = stream("start", "delta", "stop")
+    assert told([old], [stream("start", "new", "delta", "new", "delta", "stop", "newer")]) == [
+        ("appeared", "event new", "", False),
+        ("appeared", "event newer", "", False),
+        ("appeared", "sequence", "start new delta+ stop newer", False),
+    ]
+    assert ("vanished", "sequence", "start delta+ stop", True) in told(
+        [old], [stream("delta", "start", "stop")]
+    )
 
 
 def test_a_stream_that_becomes_a_plain_answer(call: Call) -> None:

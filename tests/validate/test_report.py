@@ -8,6 +8,7 @@ import pytest
 from harness.core.exchange import Exchange
 from harness.validate.finding import Finding, Kind, Part, Profile, Severity
 from harness.validate.report import ELSEWHERE, ENDPOINTS, GROUPS, Report, Verdict
+from harness.validate.report import Call as Called
 
 type Call = Callable[..., Exchange]
 type MakeFinding = Callable[..., Finding]
@@ -105,4 +106,4 @@ def test_endpoints_without_end_become_one(call: Call) -> None:
     for number in range(ENDPOINTS + 5):
         report.add(call("/" + "".join(letters[int(digit)] for digit in str(number))), [])
     assert len(report.calls) == ENDPOINTS + 1
-    assert report.calls["", ELSEWHERE] == 5
+    assert report.calls[Called("", ELSEWHERE)] == 5

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from harness.validate.sequence import STEPS, collapsed, step
+from harness.validate.sequence import STEPS, collapsed, of_steps, step
 
 ITEM = ["item.added", "part.added", "text.delta+", "text.done", "part.done", "item.done"]
 
@@ -44,8 +44,9 @@ def test_runs_and_blocks_are_written_once(steps: list[str], expected: str) -> No
         ({"choices": [], "usage": {"a": 1}}, None, "usage"),
         ({"choices": []}, None, "empty"),
         ({"choices": [{"text": "a"}]}, None, "text+"),
-        ({"choices": ["odd", {"delta": "odd"}]}, None, "empty"),
-        ({"choices": [{"delta": {"how are you": 1}}]}, None, "empty"),
+        ({"choices": ["odd", {"delta": "odd"}, {}]}, None, "empty"),
+        ({"choices": [{"delta": {"how are you": 1, "new": 1}}]}, None, "empty"),
+        ({"choices": [{"delta": {"content": "a"}}, {"delta": {"refusal": "b"}}]}, None, "content,refusal+"),
         ({"message": {}, "done": False}, None, "delta+"),
         ({"message": {}, "done": True}, None, "done"),
         ([1], None, "other"),
@@ -57,3 +58,9 @@ def test_what_an_event_is(value: Any, name: str | None, expected: str) -> None:
 
 def test_the_terminator() -> None:
     assert step(None, None, b"[DONE]") == "[DONE]"
+
+
+def test_without_unknown_steps_what_they_parted_is_one_again() -> None:
+    assert (
+        of_steps("start new delta+ new delta+ stop newer", {"start", "delta", "stop"}) == "start delta+ stop"
+    )
