@@ -62,11 +62,12 @@ def check(
     stream = Stream(exchange, derived, messages, asked)
     if derived.stream or (stream.objects and derived.error is None):
         for rule in rules_for(derived.dialect, streamed=derived.stream):
-            for fault in _faults(rule, stream):
+            for fault in faults_of(rule, stream):
                 yield _finding(rule, fault, streamed=derived.stream)
 
 
-def _faults(rule: Rule, stream: Stream) -> list[Fault]:
+def faults_of(rule: Rule, stream: Stream) -> list[Fault]:
+    """The first faults that a rule finds."""
     try:
         return list(islice(rule.find(stream), MOST))
     except RecursionError:  # JSON that is nested too deeply to be compared

@@ -175,6 +175,12 @@ CASES: list[tuple[str, str, Mutate, tuple[int | None, str]]] = [
     ("logprobs", LOGGED, lambda s: delta(s, 3).update(content="L"), (3, "/choices/0/logprobs")),
     ("logprobs", LOGGED, lambda s: choice(s, 2)["logprobs"]["content"].pop(), (2, "/choices/0/logprobs")),
     ("logprobs", BODY, lambda s: message(s).update(content="Hi!"), (None, "/choices/0/logprobs")),
+    (
+        "logprobs",
+        BODY,
+        lambda s: choice(s, 0)["logprobs"]["content"][0].update(bytes=[300]),
+        (None, "/choices/0/logprobs"),
+    ),
 ]
 
 

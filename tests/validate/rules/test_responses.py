@@ -91,6 +91,12 @@ CASES: list[tuple[str, str, Mutate, tuple[int | None, str]]] = [
         (END, "/response/output/1"),
     ),
     (
+        "output",
+        STREAM,
+        lambda s: response(s, END)["output"].__setitem__(0, None),
+        (END, "/response/output/0"),
+    ),
+    (
         "usage-end",
         STREAM,
         lambda s: response(s, 2).update(usage=response(s, END)["usage"]),

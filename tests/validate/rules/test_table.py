@@ -12,8 +12,8 @@ from harness.core.derive import derive
 from harness.core.dialects import DIALECTS
 from harness.core.exchange import Exchange, Request, Response, State
 from harness.validate.finding import Finding, Kind
-from harness.validate.rules import RULES, check, request_of
-from harness.validate.rules.table import MOST, rules_for
+from harness.validate.rules import RULES, Stream, check, request_of
+from harness.validate.rules.table import MOST, faults_of, rules_for
 
 type Find = Callable[..., list[Finding]]
 type MakeExchange = Callable[..., Exchange]
@@ -213,6 +213,17 @@ def test_no_damage_is_too_much(
 
     name = data.draw(st.sampled_from(sorted(samples)))
     assert SECRET not in told(make_answer(name, damage, state=state))
+
+
+def test_json_too_deep_to_be_compared(make_answer: MakeExchange) -> None:
+    """Python may run out of stack where two values are compared that could just be parsed."""
+
+    def compare(stream: Stream) -> Any:
+        raise RecursionError
+
+    exchange = make_answer("chat")
+    rule = replace(RULES[0], find=compare)
+    assert faults_of(rule, Stream(exchange, derive(exchange))) == []
 
 
 @pytest.mark.parametrize("depth", [100, 900, 5000])
