@@ -17,10 +17,11 @@ from harness.core.timeline import content_of
 from harness.validate import rules
 from harness.validate.catalog import Catalog
 from harness.validate.finding import Finding, Kind, Part
+from harness.validate.forms import Schema, choice
 from harness.validate.problems import Problem, problems
 from harness.validate.routes import Route
 from harness.validate.shape import Shape, shape, words_of
-from harness.validate.unknown import Schema, unknown_fields
+from harness.validate.unknown import unknown_fields
 
 SHAPES = 100_000
 """Shapes that are remembered for one schema; data in member names could make any number."""
@@ -71,10 +72,10 @@ class Family:
         words = words_of(schema)
         self.whole = Known(schema, Draft202012Validator(schema), words, openai)
         self.kinds: dict[str, Known] = {}
-        for branch in schema.get("allOf", ()) if dispatch else ():
-            kind = {"$defs": schema.get("$defs", {}), **branch["then"]}
-            one = Known(kind, Draft202012Validator(kind), words, openai)
-            self.kinds |= dict.fromkeys(branch["if"]["properties"][dispatch]["enum"], one)
+        chosen = choice(schema) if dispatch else None
+        for value, then in chosen.branches.items() if chosen else ():
+            kind = {"$defs": schema.get("$defs", {}), **then}
+            self.kinds[value] = Known(kind, Draft202012Validator(kind), words, openai)
 
     def problems(self, instance: Any) -> tuple[Problem, ...]:
         """All problems of a message."""

@@ -5,7 +5,7 @@ value is told only where the schema expects one of a few words, and only if it l
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,6 @@ KINDS = {
     "required": Kind.MISSING,
     "type": Kind.TYPE,
     "enum": Kind.UNKNOWN_VALUE,
-    "const": Kind.UNKNOWN_VALUE,
     "minimum": Kind.VALUE,
 }
 TYPES = {
@@ -32,7 +31,6 @@ TYPES = {
     float: "number",
     type(None): "null",
 }
-UNIONS = ("anyOf", "oneOf")
 
 type Path = tuple[str | int, ...]
 
@@ -81,40 +79,24 @@ def type_of(value: Any) -> str:
 
 
 def problems(validator: Draft202012Validator, instance: Any, openai: bool) -> Iterator[Problem]:
-    """All problems of an instance. `openai`: what is always present at OpenAI must be present."""
-    for error in validator.iter_errors(instance):
-        for leaf in leaves(error):
-            yield from problems_of(leaf, openai)
+    """All problems of an instance. `openai`: what is always present at OpenAI must be present.
 
-
-def leaves(error: ValidationError) -> Iterator[ValidationError]:
-    """The errors that matter: of a union that fits nowhere, those of the branch that fits best."""
-    if error.validator not in UNIONS or not error.context:
-        yield error
-        return
-    for one in best_branch(error.context, len(error.absolute_path)):
-        yield from leaves(one)
-
-
-def best_branch(errors: Iterable[ValidationError], depth: int) -> list[ValidationError]:
-    """The errors of the branch that the value was most likely meant for.
-
-    That is one of the right type and with the right constants if there is any, and then the one with
-    fewest errors.
+    Schemas have no unions (`harness.validate.forms`), so every error belongs to what was meant. A value
+    of the wrong type is none of the known values either, which is not told.
     """
-    branches: dict[int, list[ValidationError]] = {}
-    for error in errors:
-        branches.setdefault(int(error.relative_schema_path[0]), []).append(error)
-    return min(branches.values(), key=lambda found: (misfits(found, depth), len(found)))
-
-
-def misfits(errors: list[ValidationError], depth: int) -> int:
-    """How many errors say that a branch is not meant: another type, another constant."""
-    return sum(
-        (error.validator == "type" and len(error.absolute_path) == depth)
-        + 2 * (error.validator == "const" and len(error.absolute_path) <= depth + 1)
-        for error in errors
-    )
+    found = {
+        (one.path, one.message): one
+        for error in validator.iter_errors(instance)
+        for one in problems_of(error, openai)
+    }
+    wrong = {one.path for one in found.values() if one.kind is Kind.TYPE}
+    seen: set[Path] = set()
+    for one in found.values():
+        if one.path not in wrong:
+            yield one
+        elif one.kind is Kind.TYPE and one.path not in seen:
+            seen.add(one.path)
+            yield one
 
 
 def problems_of(error: ValidationError, openai: bool) -> Iterator[Problem]:
@@ -138,8 +120,7 @@ def problems_of(error: ValidationError, openai: bool) -> Iterator[Problem]:
 
 def unknown_value(error: ValidationError, path: Path) -> tuple[Kind, Path, str]:
     """A value that is none of the known ones; one of another type than all of them is a wrong type."""
-    value: Any = error.validator_value
-    wanted = value if error.validator == "enum" else [value]
+    wanted: Any = error.validator_value
     names = {type_of(value) for value in wanted}
     if type_of(error.instance) not in names:
         return Kind.TYPE, path, f"{type_of(error.instance)} instead of {' or '.join(sorted(names))}"

@@ -14,9 +14,9 @@ SCHEMA: dict[str, Any] = {
     "x-openai-only": ["id"],
     "properties": {
         "id": {"type": "string"},
-        "usage": {"anyOf": [{"$ref": "#/$defs/usage"}, {"type": "null"}]},
+        "usage": {"$ref": "#/$defs/usage"},
         "choices": {"type": "array", "items": {"$ref": "#/$defs/choice"}},
-        "item": {"oneOf": [{"$ref": "#/$defs/text"}, {"$ref": "#/$defs/call"}]},
+        "item": {"$ref": "#/$defs/item"},
         "a/b": {"type": ["string", "null"]},
     },
     "$defs": {
@@ -27,17 +27,15 @@ SCHEMA: dict[str, Any] = {
         },
         "choice": {
             "type": "object",
-            "properties": {"finish": {"anyOf": [{"enum": ["stop", "length"]}, {"type": "null"}]}},
+            "properties": {"finish": {"type": ["string", "null"], "enum": ["stop", "length", None]}},
         },
-        "text": {
+        "item": {
             "type": "object",
-            "required": ["text"],
-            "properties": {"type": {"const": "text"}, "text": {"type": "string"}},
-        },
-        "call": {
-            "type": "object",
-            "required": ["name"],
-            "properties": {"type": {"const": "call"}, "name": {"type": "string"}},
+            "properties": {"type": {"type": "string", "enum": ["text", "call"]}},
+            "allOf": [
+                {"if": {"properties": {"type": {"enum": ["text"]}}}, "then": {"required": ["text"]}},
+                {"if": {"properties": {"type": {"enum": ["call"]}}}, "then": {"required": ["name"]}},
+            ],
         },
     },
 }
@@ -73,7 +71,7 @@ CASES: dict[str, tuple[Any, list[tuple[Kind, str, str]]]] = {
     ),
     "wrong type of word": (
         GOOD | {"choices": [{"finish": 5}]},
-        [(Kind.TYPE, "/choices/0/finish", "integer instead of string")],
+        [(Kind.TYPE, "/choices/0/finish", "integer instead of string or null")],
     ),
     "branch by its constant": (
         GOOD | {"item": {"type": "call"}},

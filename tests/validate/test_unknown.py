@@ -12,13 +12,19 @@ SCHEMA: dict[str, Any] = {
         "free": {"type": "object"},
         "map": {"type": "object", "additionalProperties": {"$ref": "#/$defs/leaf"}},
         "list": {"type": "array", "items": {"$ref": "#/$defs/leaf"}},
-        "one": {"anyOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/b"}, {"type": "null"}]},
+        "one": {"$ref": "#/$defs/one"},
         "both": {"allOf": [{"properties": {"x": {}}}, {"properties": {"y": {}}}]},
     },
     "$defs": {
         "leaf": {"type": "object", "properties": {"v": {"type": "integer"}}},
-        "a": {"type": "object", "properties": {"type": {"const": "a"}, "a": {}}},
-        "b": {"type": "object", "properties": {"type": {"const": "b"}, "b": {}}},
+        "one": {
+            "type": ["object", "null"],
+            "properties": {"type": {"enum": ["a", "b"]}},
+            "allOf": [
+                {"if": {"properties": {"type": {"enum": ["a"]}}}, "then": {"properties": {"a": {}}}},
+                {"if": {"properties": {"type": {"enum": ["b"]}}}, "then": {"properties": {"b": {}}}},
+            ],
+        },
     },
 }
 CASES: dict[str, tuple[Any, list[str]]] = {
@@ -28,7 +34,7 @@ CASES: dict[str, tuple[Any, list[str]]] = {
     "map": ({"map": {"any": {"v": 1}, "name": {"w": 1}}}, ["/map/name/w"]),
     "list": ({"list": [{"v": 1}, {"v": 1, "w": 2}]}, ["/list/1/w"]),
     "branch that is meant": ({"one": {"type": "b", "b": 1, "a": 1}}, ["/one/a"]),
-    "no branch is meant": ({"one": {"type": "c", "b": 1, "a": 1, "c": 1}}, ["/one/c"]),
+    "no branch is meant": ({"one": {"type": "c", "b": 1, "a": 1, "c": 1}}, []),
     "all of": ({"both": {"x": 1, "y": 1}}, []),
     "other type": ({"list": {"w": 1}, "one": 5}, []),
     "no object": ([1], []),
