@@ -1,8 +1,9 @@
 """Checking an exchange: request, response or error, and every event of a stream, against its schemas.
 
 Most messages of a stream have a shape that was seen before (`harness.validate.shape`); what was found
-for a shape holds for every message of that shape. Only a new shape is given to jsonschema. Findings
-name places and kinds; the caller decides with a profile what they mean.
+for a shape holds for every message of that shape. Only a new shape is given to jsonschema, and where
+jsonschema-rs is installed, only an invalid one. Findings name places and kinds; the caller decides with
+a profile what they mean.
 """
 
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from harness.core.derive import Derived
 from harness.core.exchange import Exchange, Response, header
 from harness.core.timeline import content_of
 from harness.validate import rules
+from harness.validate.accelerator import INSTALLED, IsValid, accelerator
 from harness.validate.catalog import Catalog
 from harness.validate.finding import Finding, Kind, Part
 from harness.validate.forms import Schema, choice
@@ -46,6 +48,8 @@ class Known:
     validator: Draft202012Validator
     words: frozenset[str]
     openai: bool
+    accelerated: bool
+    vouches: IsValid | None = None
     found: dict[Shape, tuple[Problem, ...]] = field(default_factory=dict)
 
     def problems(self, instance: Any) -> tuple[Problem, ...]:
@@ -53,11 +57,16 @@ class Known:
         key = shape(instance, self.words)
         found = self.found.get(key)
         if found is None:
-            fields = unknown_fields(self.schema, self.schema, instance)
-            found = (*problems(self.validator, instance, self.openai), *fields)
+            found = (*self.searched(instance), *unknown_fields(self.schema, self.schema, instance))
             if len(self.found) < SHAPES:
                 self.found[key] = found
         return found
+
+    def searched(self, instance: Any) -> Iterator[Problem]:
+        """The problems of an instance of a new shape; the accelerator is made ready for the first."""
+        if self.vouches is None:
+            self.vouches = accelerator(self.schema, wanted=self.accelerated)
+        return iter(()) if self.vouches(instance) else problems(self.validator, instance, self.openai)
 
 
 class Family:
@@ -67,15 +76,15 @@ class Family:
     definition. Choosing the branch by the member itself saves trying all of them.
     """
 
-    def __init__(self, schema: Schema, dispatch: str | None, *, openai: bool) -> None:
+    def __init__(self, schema: Schema, dispatch: str | None, *, openai: bool, accelerated: bool) -> None:
         self.dispatch = dispatch
         words = words_of(schema)
-        self.whole = Known(schema, Draft202012Validator(schema), words, openai)
+        self.whole = Known(schema, Draft202012Validator(schema), words, openai, accelerated)
         self.kinds: dict[str, Known] = {}
         chosen = choice(schema) if dispatch else None
         for value, then in chosen.branches.items() if chosen else ():
             kind = {"$defs": schema.get("$defs", {}), **then}
-            self.kinds[value] = Known(kind, Draft202012Validator(kind), words, openai)
+            self.kinds[value] = Known(kind, Draft202012Validator(kind), words, openai, accelerated)
 
     def problems(self, instance: Any) -> tuple[Problem, ...]:
         """All problems of a message."""
@@ -85,11 +94,17 @@ class Family:
 
 
 class Checker:
-    """Checks exchanges with the schemas of a catalog. `overlay` None: chosen for each exchange."""
+    """Checks exchanges with the schemas of a catalog.
 
-    def __init__(self, catalog: Catalog, overlay: str | None = None) -> None:
+    `overlay` None: chosen for each exchange. `accelerated` None: where jsonschema-rs is installed.
+    """
+
+    def __init__(
+        self, catalog: Catalog, overlay: str | None = None, *, accelerated: bool | None = None
+    ) -> None:
         self.catalog = catalog
         self.overlay = overlay
+        self.accelerated = INSTALLED if accelerated is None else accelerated
         self.families: dict[tuple[str, str], Family] = {}
 
     def exchange(self, exchange: Exchange, derived: Derived) -> list[Finding]:
@@ -152,7 +167,9 @@ class Checker:
         key = (name, overlay)
         if key not in self.families:
             schema = self.catalog.schema(name, overlay)
-            self.families[key] = Family(schema, dispatch, openai=overlay == OPENAI)
+            self.families[key] = Family(
+                schema, dispatch, openai=overlay == OPENAI, accelerated=self.accelerated
+            )
         return self.families[key]
 
 
