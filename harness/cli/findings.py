@@ -46,8 +46,9 @@ def print_report(report: "Report") -> None:
         columns = DRIFT_COLUMNS if severity is Severity.DRIFT else COLUMNS
         print_groups(title, columns, [group for group in report.groups() if group.severity is severity])
     print(f"{report.exchanges} exchanges with {report.events} events{not_checked(report)}")
-    counts = ", ".join(f"{report.counts[severity]} {name}" for severity, name in COUNTED.items())
-    print(f"verdict: {report.verdict.value} (profile {report.profile.value}): {counts}")
+    counts = report.counts()
+    told = ", ".join(f"{counts[severity]} {name}" for severity, name in COUNTED.items())
+    print(f"verdict: {report.verdict.value} (profile {report.profile.value}): {told}")
 
 
 def print_groups(title: str, columns: Sequence[Column], groups: Sequence["Group"]) -> None:
@@ -86,6 +87,7 @@ def row_of(group: "Group") -> dict[str, Any]:
 
 def as_object(report: "Report", recording: Path, overlay: str | None) -> dict[str, Any]:
     """The report for `--json`; `groups` are in the order of the tables."""
+    counts = report.counts()
     return {
         "recording": str(recording),
         "profile": report.profile.value,
@@ -94,7 +96,7 @@ def as_object(report: "Report", recording: Path, overlay: str | None) -> dict[st
         "exchanges": report.exchanges,
         "not_checked": report.not_checked,
         "events": report.events,
-        "counts": {name: report.counts[severity] for severity, name in COUNTED.items()},
+        "counts": {name: counts[severity] for severity, name in COUNTED.items()},
         "groups": [group_object(group) for group in report.groups()],
     }
 

@@ -133,6 +133,7 @@ def keep(recording: Path, report: "Report", started_at: str, overlay: str | None
     from harness import __version__  # noqa: PLC0415
     from harness.store.violations import ValidationRun, save_run  # noqa: PLC0415
 
+    counts = report.counts()
     kept = ValidationRun(
         started_at=started_at,
         harness_version=__version__,
@@ -140,9 +141,9 @@ def keep(recording: Path, report: "Report", started_at: str, overlay: str | None
         overlay=overlay,
         exchanges=report.exchanges,
         not_checked=report.not_checked,
-        errors=report.counts[Severity.ERROR],
-        warnings=report.counts[Severity.WARNING],
-        drift=report.counts[Severity.DRIFT],
+        errors=counts[Severity.ERROR],
+        warnings=counts[Severity.WARNING],
+        drift=counts[Severity.DRIFT],
     )
     number = save_run(recording, kept, spool.violations())
     print(f"kept as validation run {number} of {recording}", file=sys.stderr)

@@ -6,7 +6,7 @@ exchange but its id and where a finding is.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -87,39 +87,48 @@ class Report:
     """What was found in the exchanges so far, under one profile.
 
     - `exchanges`, `events`: how many were looked at; `not_checked`: those whose endpoint has no schema.
-    - `counts`: findings by severity, ignored ones included.
     - `calls`: exchanges by host and endpoint.
     """
 
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
-        self.exchanges = self.events = self.not_checked = 0
-        self.counts: Counter[Severity] = Counter()
+        self.exchanges = self.events = self.not_checked = self._ignored = 0
         self.calls: Counter[Call] = Counter()
         self._severities = {kind: SEVERITIES[kind][profile] for kind in Kind}
-        self._groups: dict[Key, Group] = {}
+        self._groups: dict[tuple[Call, str, Kind, Part, str, str], Group] = {}  # of `Key`s
 
     def add(
         self, exchange: Exchange, findings: Iterable[Finding], *, events: int = 0, checked: bool = True
-    ) -> list[Told]:
-        """Count an exchange and its findings; returns those that are told under the profile."""
+    ) -> None:
+        """Count an exchange and its findings."""
         self.exchanges += 1
         self.events += events
         self.not_checked += not checked
         call = self._call(exchange)
-        told = []
+        for finding in findings:
+            if self._severities[finding.kind] is Severity.IGNORED:
+                self._ignored += 1
+            else:
+                self._count(call, finding, exchange.id)
+
+    def told(self, findings: Iterable[Finding]) -> Iterator[Told]:
+        """The findings that are told under the profile."""
         for finding in findings:
             severity = self._severities[finding.kind]
-            self.counts[severity] += 1
             if severity is not Severity.IGNORED:
-                self._count(call, finding, severity, exchange.id)
-                told.append(Told(finding, severity))
-        return told
+                yield Told(finding, severity)
+
+    def counts(self) -> Counter[Severity]:
+        """Findings by severity, ignored ones included."""
+        found = Counter({Severity.IGNORED: self._ignored})
+        for group in self._groups.values():
+            found[group.severity] += group.times
+        return found
 
     @property
     def verdict(self) -> Verdict:
         """Errors fail a validation, and nothing else does."""
-        return Verdict.FAILED if self.counts[Severity.ERROR] else Verdict.PASSED
+        return Verdict.FAILED if self.counts()[Severity.ERROR] else Verdict.PASSED
 
     def groups(self) -> list[Group]:
         """All groups: errors first; those in most exchanges first, of drift the most frequent ones."""
@@ -132,17 +141,17 @@ class Report:
         self.calls[call] += 1
         return call
 
-    def _count(self, call: Call, finding: Finding, severity: Severity, exchange_id: int) -> None:
+    def _count(self, call: Call, finding: Finding, exchange_id: int) -> None:
         pointer = general(finding.pointer)
-        key = Key(call, finding.rule, finding.kind, finding.part, pointer, finding.message)
-        group = self._groups.get(key) or self._begun(key, finding, severity, exchange_id)
+        key = (call, finding.rule, finding.kind, finding.part, pointer, finding.message)
+        group = self._groups.get(key) or self._begun(Key(*key), finding, exchange_id)
         group.times += 1
         if group.last != self.exchanges:
             group.last = self.exchanges
             group.exchanges += 1
 
-    def _begun(self, key: Key, finding: Finding, severity: Severity, exchange_id: int) -> Group:
+    def _begun(self, key: Key, finding: Finding, exchange_id: int) -> Group:
         if len(self._groups) >= GROUPS:
             key = Key(Call("", ELSEWHERE), key.rule, key.kind, key.part, ELSEWHERE, "")
         example = Example(exchange_id, finding.event, shown(finding.pointer))
-        return self._groups.setdefault(key, Group(key, severity, example))
+        return self._groups.setdefault(key, Group(key, self._severities[key.kind], example))

@@ -26,8 +26,8 @@ def validate(
         derived = derive(exchange)
         findings = checker.exchange(exchange, derived)
         checked = checker.catalog.route_for(exchange) is not None
-        told = report.add(exchange, findings, events=len(derived.events), checked=checked)
+        report.add(exchange, findings, events=len(derived.events), checked=checked)
         if spool:
-            spool.add(exchange.id, told)
+            spool.add(exchange.id, report.told(findings))
         progress(report.exchanges, total)
     return report

@@ -29,7 +29,7 @@ def test_the_example_is_the_first_and_exact(report: Report) -> None:
 
 def test_counts(report: Report) -> None:
     assert (report.exchanges, report.events, report.not_checked) == (3, 6, 1)
-    assert {severity.value: report.counts[severity] for severity in Severity} == {
+    assert {severity.value: report.counts()[severity] for severity in Severity} == {
         "error": 3, "warning": 1, "drift": 1, "ignored": 1,
     }  # fmt: skip
     assert sorted(report.calls.items()) == [
@@ -44,12 +44,13 @@ def test_only_errors_fail_and_ignored_ones_are_only_counted(
     kind: Kind, profile: Profile, call: Call, finding: MakeFinding
 ) -> None:
     report, one = Report(profile), finding(kind)
-    told = report.add(call(), [one])
+    report.add(call(), [one])
+    told = list(report.told([one]))
     severity = one.severity(profile)
     assert report.verdict is (Verdict.FAILED if severity is Severity.ERROR else Verdict.PASSED)
     assert told == ([] if severity is Severity.IGNORED else [(one, severity)])
     assert len(report.groups()) == len(told)
-    assert report.counts == {severity: 1}
+    assert +report.counts() == {severity: 1}
 
 
 def test_what_differs_in_anything_but_the_element_of_a_list_is_a_group_of_its_own(
