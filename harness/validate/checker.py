@@ -86,11 +86,14 @@ class Family:
             kind = {"$defs": schema.get("$defs", {}), **then}
             self.kinds[value] = Known(kind, Draft202012Validator(kind), words, openai, accelerated)
 
+    def known(self, instance: Any) -> Known:
+        """The schema of a message: of its kind, or of all kinds."""
+        kind = instance.get(self.dispatch) if isinstance(instance, dict) and self.dispatch else None
+        return self.kinds.get(kind, self.whole) if isinstance(kind, str) else self.whole
+
     def problems(self, instance: Any) -> tuple[Problem, ...]:
         """All problems of a message."""
-        kind = instance.get(self.dispatch) if isinstance(instance, dict) and self.dispatch else None
-        known = self.kinds.get(kind, self.whole) if isinstance(kind, str) else self.whole
-        return known.problems(instance)
+        return self.known(instance).problems(instance)
 
 
 class Checker:
