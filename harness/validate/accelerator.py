@@ -34,7 +34,7 @@ def accelerator(schema: Schema, *, wanted: bool) -> IsValid:
     def vouches(value: Any) -> bool:
         try:
             return is_valid(value)
-        except ValueError:  # what Rust cannot hold: lone surrogates, infinity, JSON too deep
+        except ValueError:  # what it cannot hold: lone surrogates, for one
             return False
 
     return vouches

@@ -615,9 +615,6 @@ def test_findings_are_the_same_with_and_without_the_accelerator(answers: dict[st
 
 
 def test_what_the_accelerator_cannot_hold_is_left_to_jsonschema() -> None:
-    vouches = accelerator({"type": "object"}, wanted=True)
-    deep: list[Any] = []
-    for _ in range(500):
-        deep = [deep]
-    assert vouches({"a": []})
-    assert not vouches({"a": deep})
+    vouches = accelerator({"properties": {"a": {"enum": [1, "x"]}}}, wanted=True)
+    assert vouches({"a": "x"})
+    assert not vouches({"a": "\ud800"})  # it raises UnicodeEncodeError
