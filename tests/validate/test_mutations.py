@@ -356,7 +356,7 @@ def renumbered(answer: Answer) -> object:
     return numbered(answer) if "/responses" in answer.url else answer
 
 
-def cut_end(_: random.Random, answer: Answer) -> object:
+def cut_end(_: random.Random, answer: Answer) -> None:
     answer.messages.pop()
 
 
@@ -371,14 +371,14 @@ def late_delta(_: random.Random, answer: Answer) -> object:
     return renumbered(answer)
 
 
-def changed_id(rng: random.Random, answer: Answer) -> object:
+def changed_id(rng: random.Random, answer: Answer) -> None:
     held = [one for one in answer.messages if isinstance(one, dict)]
     if answer.named:
         held = [one["response"] for one in held if "response" in one]
     rng.choice(held)["id"] += "x"
 
 
-def repeated_role(rng: random.Random, answer: Answer) -> object:
+def repeated_role(rng: random.Random, answer: Answer) -> None:
     later = [one for one in answer.messages[1:] if isinstance(one, dict) and one["choices"]]
     rng.choice(later)["choices"][0]["delta"]["role"] = "assistant"
 
@@ -399,12 +399,12 @@ def lost(rng: random.Random, answer: Answer) -> object:
     return True
 
 
-def doubled(rng: random.Random, answer: Answer) -> object:
+def doubled(rng: random.Random, answer: Answer) -> None:
     held, name = texts(answer, rng.choice(deltas(answer)))
     held[name] += held[name]
 
 
-def swapped(rng: random.Random, answer: Answer) -> object:
+def swapped(rng: random.Random, answer: Answer) -> None:
     """The texts of two neighbours of one strand."""
     found = deltas(answer)
     pairs = [pair for pair in pairwise(found) if pair[1] == pair[0] + 1]
@@ -413,17 +413,17 @@ def swapped(rng: random.Random, answer: Answer) -> object:
     one[0][one[1]], other[0][other[1]] = other[0][other[1]], one[0][one[1]]
 
 
-def wrong_name(rng: random.Random, answer: Answer) -> object:
+def wrong_name(rng: random.Random, answer: Answer) -> None:
     answer.renamed[rng.randrange(len(answer.messages))] = "another"
 
 
-def cut_json(rng: random.Random, answer: Answer) -> object:
+def cut_json(rng: random.Random, answer: Answer) -> None:
     number = rng.choice([number for number, one in enumerate(answer.messages) if isinstance(one, dict)])
     text = json.dumps(answer.messages[number])
     answer.messages[number] = text[: rng.randint(1, len(text) - 1)]
 
 
-def wrong_media(_: random.Random, answer: Answer) -> object:
+def wrong_media(_: random.Random, answer: Answer) -> None:
     answer.media_sent = "text/html"
 
 
@@ -447,7 +447,7 @@ def gap(member: str, *kinds: str) -> Damages:
     return damage
 
 
-def wrong_status(rng: random.Random, answer: Answer) -> object:
+def wrong_status(rng: random.Random, answer: Answer) -> None:
     wrong = rng.choice(["in_progress", "failed", "incomplete"])
     answer.messages[-1]["response"]["status"] = wrong
 
@@ -462,7 +462,7 @@ def lost_event(*kinds: str) -> Damages:
     return damage
 
 
-def other_output(rng: random.Random, answer: Answer) -> object:
+def other_output(rng: random.Random, answer: Answer) -> None:
     answer.messages[-1]["response"]["output"].pop()
 
 
@@ -583,8 +583,8 @@ def schemas_of(checker: Checker, exchange: Exchange) -> Iterator[tuple[Known, An
     if route and exchange.response and exchange.response.status < 400:
         name, dispatch = (route.event, route.dispatch) if derived.stream else (route.response, None)
         family = checker.family(name, checker.catalog.overlay_for(exchange), dispatch)
-        for message in derived.values if family else ():
-            if message is not None:
+        for message in derived.values:
+            if family and message is not None:
                 yield family.known(message), message
 
 
