@@ -128,7 +128,7 @@ def chat_body(rng: random.Random) -> Answer:
 
 
 def strand(kind: str, place: Json, member: str, texts: list[str]) -> list[Json]:
-    more = {"logprobs": []} if member == "text" and kind == "output_text" else {}
+    more: Json = {"logprobs": []} if member == "text" and kind == "output_text" else {}
     deltas = [{"type": f"response.{kind}.delta", **place, "delta": text} | more for text in texts]
     return [*deltas, {"type": f"response.{kind}.done", **place, member: "".join(texts)} | more]
 
@@ -204,7 +204,7 @@ def response_body(rng: random.Random) -> Answer:
 def anthropic(rng: random.Random) -> Answer:
     usage = {"input_tokens": rng.randint(5, 99), "output_tokens": 1}
     head = {"id": f"msg_{rng.randint(1, 10**6)}", "type": "message", "role": "assistant", "model": "claude-x"}
-    message = head | {"content": [], "stop_reason": None, "stop_sequence": None, "usage": usage}
+    message: Json = head | {"content": [], "stop_reason": None, "stop_sequence": None, "usage": usage}
     messages: list[Json] = [{"type": "message_start", "message": message}, {"type": "ping"}]
     blocks = rng.choices(["text", "tool_use"], k=rng.randint(1, 3))
     for index, kind in enumerate(blocks):
