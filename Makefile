@@ -23,7 +23,7 @@ export UV_COMPILE_BYTECODE := 1
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow lint docs docs-check check wheel-check recording clean
+.PHONY: help setup demo test slow lint docs docs-check check wheel-check recording schemas clean
 
 help: ## say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|'
@@ -46,10 +46,10 @@ lint: $(READY) ## ruff, mypy, and the layers of the packages
 	$(BIN)/mypy --python-version 3.12 $(addprefix -p harness.,cli core replay store verify)
 	$(BIN)/lint-imports
 
-docs: $(READY) ## write docs/commands.md from the commands' own help
+docs: $(READY) ## write the pages of docs/ that say what the code says
 	$(BIN)/python docs/generate.py
 
-docs-check: $(READY) ## fail where docs/commands.md is not what the commands say
+docs-check: $(READY) ## fail where one of those pages is not current
 	$(BIN)/python docs/generate.py --check
 
 check: lint test docs-check ## lint, test and docs-check
@@ -59,6 +59,9 @@ wheel-check: $(READY) ## build the wheel and try what users install
 
 recording: $(READY) ## make recordings/tiny-llama.db anew
 	$(BIN)/python -m harness.demo.recording recordings/tiny-llama.db
+
+schemas: $(READY) ## add to schemas/ what the installed SDKs say
+	$(BIN)/python -m harness.validate.generate schemas
 
 clean: ## remove what the other targets made
 	rm -rf .venv .tools build dist .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

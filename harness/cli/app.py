@@ -3,28 +3,31 @@
 import errno
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.exceptions import Abort, Exit, TyperException
 from typer.main import get_command
 
 from harness import __version__
+from harness.cli.settings import default_map, effective
 from harness.core.errors import BadInput, HarnessError
 
 COMMANDS: dict[str, str] = {
     "record": "harness.cli.record:record",
     "replay": "harness.cli.replay:replay",
     "verify": "harness.cli.verify:verify",
+    "validate": "harness.cli.validate:validate",
     "ls": "harness.cli.ls:ls",
     "show": "harness.cli.show:show",
     "stats": "harness.cli.stats:stats",
     "import": "harness.cli.import_:import_",
     "export": "harness.cli.export:export",
+    "config": "harness.cli.config:config",
     "demo": "harness.cli.demo:demo",
 }
 """Command -> `module:function`. The order is that of the help; heavy imports happen in the functions."""
@@ -66,9 +69,14 @@ def top(
         )
 
 
-for _name, _place in COMMANDS.items():
-    _module, _function = _place.split(":")
-    app.command(_name)(getattr(import_module(_module), _function))
+def commands() -> dict[str, Callable[..., Any]]:
+    """The functions of the commands, by the names that people type."""
+    places = {name: place.split(":") for name, place in COMMANDS.items()}
+    return {name: getattr(import_module(module), function) for name, (module, function) in places.items()}
+
+
+for _name, _function in commands().items():
+    app.command(_name)(_function)
 
 
 def split_program(arguments: Sequence[str]) -> tuple[list[str], list[str] | None]:
@@ -100,7 +108,9 @@ def run(arguments: Sequence[str]) -> int:
         return fail("nothing stands behind '--': name the command to run", 2)
     command = get_command(app)
     try:
-        with command.make_context("harness", own or ["--help"], obj=program) as context:
+        settings = default_map(effective(commands(), Path.cwd(), os.environ))
+        typed = own or ["--help"]
+        with command.make_context("harness", typed, obj=program, default_map=settings) as context:
             return int(command.invoke(context) or 0)
     except Exit as left:
         return left.exit_code

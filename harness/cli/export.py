@@ -1,6 +1,5 @@
 """`harness export`: a recording as interchange JSON Lines."""
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +8,7 @@ from typing import IO, Annotated
 
 import typer
 
-from harness.core.errors import BadInput
+from harness.cli.files import replaced
 
 
 def export(
@@ -35,29 +34,10 @@ def export(
 
 @contextmanager
 def target(output: Path | None) -> Iterator[IO[bytes]]:
-    """Where the lines go: stdout, or a file that takes its name only when it is whole."""
-    if output is None:
+    """Where the lines go: stdout, or a file."""
+    if output:
+        with replaced(output) as file:
+            yield file
+    else:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
-        return
-    check_replaceable(output)
-    temporary = output.resolve().with_name(f".{output.name}.{os.getpid()}")
-    try:
-        with temporary.open("xb") as file:
-            yield file
-        temporary.replace(output.resolve())
-    except OSError as error:
-        raise BadInput(f"{output} cannot be written: {error.strerror}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def check_replaceable(output: Path) -> None:
-    """Raise BadInput for what is no plain file, and for a database, which nobody means to replace by text."""
-    from harness.store.open import head_of  # noqa: PLC0415
-    from harness.store.snapshot import MAGIC  # noqa: PLC0415
-
-    if output.exists() and not output.is_file():
-        raise BadInput(f"{output} is no plain file: without -o, the lines go to stdout")
-    if output.exists() and head_of(output).startswith(MAGIC):
-        raise BadInput(f"{output} is a database: export to another file")

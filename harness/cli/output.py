@@ -37,13 +37,15 @@ class Column:
     """A column: its name is the key in a row, and in the JSON.
 
     Where the terminal is narrow, columns leave in the order of `rank`, highest first; those of rank 0
-    stay. `folds`: long values continue on the next line. `show` makes the text of a cell.
+    stay. `folds`: long values continue on the next line, so that the column asks for `asks` cells at
+    most before others leave. `show` makes the text of a cell.
     """
 
     name: str
     rank: int = 0
     right: bool = False
     folds: bool = False
+    asks: int = 32
     show: Callable[[Any], str] = cell
 
     @property

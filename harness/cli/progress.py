@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Gives a function that is told (done, all); the bar goes away at the end."""
+def progress_bar(what: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Gives a function that is told (done, all; None: unknown); the bar goes away at the end."""
     from rich.console import Console  # noqa: PLC0415  rich takes its time
     from rich.progress import Progress  # noqa: PLC0415
 

@@ -56,6 +56,9 @@ def record(
     ] = True,
     quiet: Annotated[bool, typer.Option("--quiet", help="No line for each exchange.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The line for each exchange as JSON.")] = False,
+    validate: Annotated[
+        bool, typer.Option("--validate", help="Check each exchange once it is stored; its errors to stderr.")
+    ] = False,
 ) -> int:
     """Record traffic with LLM APIs: every chunk as it came, with its time.
 
@@ -63,7 +66,8 @@ def record(
     the base URLs of the SDKs set to the recorder, which ends with it: OPENAI_BASE_URL,
     ANTHROPIC_BASE_URL and OLLAMA_HOST for upstreams of these names, NAME_BASE_URL for others. Without,
     Ctrl-C ends it. A line for each exchange goes to stderr. Exit code: the command's own, or 4 where
-    something could not be recorded.
+    something could not be recorded; else, with --validate, 1 where an exchange has errors or was not
+    checked.
     """
     if sys.platform == "win32":
         raise BadInput("harness record runs on Linux and macOS: on Windows, use it in WSL")
@@ -81,6 +85,7 @@ def record(
         port=port if port is not None else PORT if program is None else 0,
         redact=redact,
         lines="none" if quiet else "json" if as_json else "text",
+        check=check_command(as_json=as_json) if validate else (),
     )
     return report(run(settings, program_on(program)), settings.db)
 
@@ -88,6 +93,15 @@ def record(
 def default_db() -> Path:
     """`recordings/DATE-TIME.db` under the working directory, in local time."""
     return FOLDER / f"{datetime.now().astimezone():%Y-%m-%d-%H%M%S}.db"
+
+
+def check_command(*, as_json: bool) -> tuple[str, ...]:
+    """What checks exchanges, as a process of its own. BadInput where there are no schemas."""
+    from harness.validate.catalog import Catalog  # noqa: PLC0415
+
+    Catalog.load()
+    form = ("json",) if as_json else ()
+    return sys.executable, "-P", "-W", "ignore", "-m", "harness.validate.live", *form
 
 
 def program_on(program: list[str] | None) -> "Program | None":
@@ -109,6 +123,14 @@ def report(outcome: "Outcome", db: Path) -> int:
     from harness.record.console import summary  # noqa: PLC0415
 
     print(f"harness record: {summary(outcome.states, str(db))}", file=sys.stderr)
+    unsound = report_check(outcome.check) if outcome.check is not None else False
     if outcome.failures:
         raise NotRecorded("; ".join(outcome.failures))
-    return outcome.program_code
+    return outcome.program_code or int(unsound)
+
+
+def report_check(check: Mapping[str, int]) -> bool:
+    """A line on what was checked; whether anything has errors or was left out."""
+    left = f", {check['unchecked']} not checked" if check["unchecked"] else ""
+    print(f"harness record: checked {check['checked']}: {check['wrong']} with errors{left}", file=sys.stderr)
+    return bool(check["wrong"] or check["unchecked"])

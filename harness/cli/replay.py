@@ -14,6 +14,9 @@ from harness.core.errors import BadInput
 from harness.core.visible import counted
 
 if TYPE_CHECKING:
+    from harness.replay.answers import Recorded
+    from harness.replay.guard import Guard
+    from harness.replay.match import Library
     from harness.replay.server import Outcome
 
 PORT = 8081
@@ -37,6 +40,9 @@ def replay(
     keep_connect: Annotated[
         bool, typer.Option(help="Play the recorder's connection set-up (DNS, TCP, TLS) as waiting time too.")
     ] = False,
+    validate_requests: Annotated[
+        bool, typer.Option("--validate-requests", help="Answer 400 to a request that breaks its schema.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the closing summary as one line of JSON.")
     ] = False,
@@ -46,14 +52,16 @@ def replay(
     A request is answered by the recorded exchange with the same method, path, query and JSON body;
     equal requests in recorded order, then the last repeats. Anything else is a miss: a 404 that names
     the nearest recording and what differs, and the exit code 1 at the end. With `-- CMD` the command
-    runs with the base URLs of the SDKs set to this server, which ends with it.
+    runs with the base URLs of the SDKs set to this server, which ends with it. With --validate-requests,
+    what breaks the schema of its endpoint gets a 400 in the API's own form, and the exit code 1 as well.
     """
     check_speed(speed)
     from harness.replay import server  # noqa: PLC0415
 
     library = server.load(recordings, keep_connect=keep_connect)
     settings = server.Settings(host, port_of(port, ctx.obj), speed)
-    outcome = server.run(library, settings, program_on(tuple(library.upstreams), ctx.obj))
+    guard = guard_on(library) if validate_requests else None
+    outcome = server.run(library, settings, program_on(tuple(library.upstreams), ctx.obj), guard)
     print_summary(outcome)
     if as_json:
         print(json.dumps(asdict(outcome)))
@@ -63,6 +71,17 @@ def replay(
 def port_of(port: int | None, program: list[str] | None) -> int:
     """The port to listen on: a program is told which, so it may be any; people want to know it before."""
     return port if port is not None else PORT if program is None else 0
+
+
+def guard_on(library: "Library[Recorded]") -> "Guard":
+    """What refuses requests; recorded ones that it will refuse are told of."""
+    from harness.cli.requests import guard_of  # noqa: PLC0415
+
+    guard, refused = guard_of(library)
+    if refused:
+        what = counted(refused, "recorded request")
+        print(f"harness replay: {what} will be refused: invalid by schema", file=sys.stderr)
+    return guard
 
 
 def check_speed(speed: float) -> None:
@@ -96,7 +115,9 @@ def print_summary(outcome: "Outcome") -> None:
     """The closing lines, on stderr."""
     timing = outcome.lateness
     requests = f"{counted(outcome.requests, 'request')}: {outcome.answered} answered, {outcome.missed} missed"
-    lines = [f"{requests}; {len(outcome.unused)} of {counted(outcome.exchanges, 'exchange')} unused"]
+    invalid = f", {outcome.invalid} invalid" if outcome.invalid else ""
+    unused = f"{len(outcome.unused)} of {counted(outcome.exchanges, 'exchange')} unused"
+    lines = [f"{requests}{invalid}; {unused}"]
     lines += [f"  unused: {row}" for row in outcome.unused[:UNUSED_SHOWN]]
     if len(outcome.unused) > UNUSED_SHOWN:
         lines.append(f"  unused: and {len(outcome.unused) - UNUSED_SHOWN} more")

@@ -18,8 +18,6 @@ UNLIMITED = 100_000
 """Width of what is no terminal."""
 GAP = 2
 """Blanks between two columns."""
-FOLDED = 32
-"""Cells that a column which folds asks for at most, before others leave."""
 
 
 class SafeConsole(Console):
@@ -83,4 +81,4 @@ def total_width(columns: Sequence[Column], rows: Sequence[Row], titles: Mapping[
 def column_width(column: Column, rows: Sequence[Row], title: str) -> int:
     """Cells that a column asks for: its title and values on one line each, unless it folds."""
     values = max((cell_len(column.show(row[column.name])) for row in rows), default=0)
-    return max(*map(cell_len, ["", *title.split("\n")]), min(values, FOLDED) if column.folds else values)
+    return max(*map(cell_len, ["", *title.split("\n")]), min(values, column.asks) if column.folds else values)

@@ -41,6 +41,7 @@ class Derived:
       reasoning, names and arguments of tool calls, refusals), and what each carried.
     - `ttft_ns`: the first of those; `icl_ns`: the gaps between them, near-zero ones included. Both
       are of streams alone, and absent where the recording knows no times.
+    - `values`: the parsed JSON of each event, or of a plain body alone; None for what is no JSON.
     - `error`: the provider's error as `type/code`, never its message, which may quote the prompt.
     """
 
@@ -59,6 +60,7 @@ class Derived:
     ttft_ns: int | None = None
     icl_ns: tuple[int, ...] = ()
     error: str | None = None
+    values: tuple[Any, ...] = field(default=(), compare=False, repr=False)
 
 
 def derive(exchange: Exchange) -> Derived:
@@ -70,9 +72,10 @@ def derive(exchange: Exchange) -> Derived:
     content = content_of(exchange.response)
     carried: list[tuple[int, str]] = []
     if content.framing:
-        carried = _read_events(row, answer, content.events)
+        values = [_parsed(event.data) for event in content.events]
+        carried = _read_events(row, answer, content.events, values)
     else:
-        _read_body(row, answer, exchange.response, content.body)
+        values = [_read_body(row, answer, exchange.response, content.body)]
     times = tuple(offset_ns for offset_ns, _ in carried)
     timed = times if exchange.timing_known else ()
     return Derived(
@@ -91,6 +94,7 @@ def derive(exchange: Exchange) -> Derived:
         ttft_ns=timed[0] if timed else None,
         icl_ns=tuple(after - before for before, after in pairwise(timed)),
         error=answer.error,
+        values=tuple(values),
     )
 
 
@@ -107,21 +111,22 @@ def requested_model(request: Request) -> str | None:
     return healed(deployment[1]) if deployment else None
 
 
-def _read_events(row: Dialect, answer: Answer, events: tuple[Event, ...]) -> list[tuple[int, str]]:
+def _read_events(
+    row: Dialect, answer: Answer, events: tuple[Event, ...], values: list[Any]
+) -> list[tuple[int, str]]:
     """Reads a stream into the answer; returns offset and content of the events that carry some."""
     carried = []
-    for event in events:
+    for event, value in zip(events, values, strict=True):
         if event.data == row.ending.data:
             answer.ended = True
-        elif text := _read_event(row, answer, event):
+        elif text := _read_event(row, answer, event, value):
             carried.append((event.offset_ns, text))
     if row is BYTES:
         answer.ended = answer.ended or not events or _is_unbroken(events[-1].data)
     return carried
 
 
-def _read_event(row: Dialect, answer: Answer, event: Event) -> str:
-    value = _parsed(event.data)
+def _read_event(row: Dialect, answer: Answer, event: Event, value: Any) -> str:
     error = error_in_event(event.name, value)
     if error:
         answer.error = answer.error or error
@@ -134,19 +139,21 @@ def _read_event(row: Dialect, answer: Answer, event: Event) -> str:
     return row.event(answer, value)
 
 
-def _read_body(row: Dialect, answer: Answer, response: Response, body: bytes) -> None:
+def _read_body(row: Dialect, answer: Answer, response: Response, body: bytes) -> Any:
+    """Reads a plain body into the answer; returns its JSON value, None where it is none."""
     if not JSON_HEAD.match(body) and not content_type(response.headers).endswith("json"):
         answer.ended = True  # no JSON, so nothing in it could tell its end
-        return
+        return None
     try:
         value = parse(body)
     except ValueError:
-        return
+        return None
     answer.ended = True
     answer.error = error_in_body(response.status, value)
     if isinstance(value, dict):
         row.places.read(answer, value)
         row.body(answer, value)
+    return value
 
 
 def _parsed(data: bytes) -> Any:

@@ -12,7 +12,7 @@ import platform
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -35,7 +35,10 @@ type Program = Callable[[Mapping[str, str]], Awaitable[int]]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is recorded, where to, and how. `port` 0: any free ones; else consecutive ones from there."""
+    """What is recorded, where to, and how. `port` 0: any free ones; else consecutive ones from there.
+
+    `check` is a command that checks exchanges (`harness.record.feed` says how); none: nobody does.
+    """
 
     upstreams: tuple[Upstream, ...]
     db: Path
@@ -44,18 +47,22 @@ class Settings:
     redact: bool = True
     lines: str = "text"
     limit: int = LIMIT
+    check: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a run went: exchanges by state (None: nobody counted to the end), and why some may be missing.
 
-    No `failures`: all is there.
+
+    No `failures`: all is there. `check`: how many were `checked`, `wrong` and `unchecked`; None where
+    nobody checked.
     """
 
     states: Mapping[str, int] | None
     failures: tuple[str, ...]
     program_code: int
+    check: Mapping[str, int] | None = None
 
 
 def record(settings: Settings, program: Program | None) -> Outcome:
@@ -88,7 +95,14 @@ class Supervisor:
             code = await self.until_over(program, proxy, writer)
         finally:
             await self.stop(proxy, writer)
-        return Outcome(writer.report.get("states"), tuple(failures(proxy, writer)), code)
+        return Outcome(
+            writer.report.get("states"), tuple(failures(proxy, writer)), code, self.checked(writer)
+        )
+
+    def checked(self, writer: Child) -> Mapping[str, int] | None:
+        """What the checker made of it; nothing, where the writer ended before it could say."""
+        nothing = {"checked": 0, "wrong": 0, "unchecked": sum(writer.report.get("states", {}).values())}
+        return writer.report.get("check", nothing) if self.settings.check else None
 
     async def get_ready(self, proxy: Child, writer: Child) -> None:
         """Open the listeners, then the recording, so that nothing is written if a port is in use."""
@@ -103,6 +117,7 @@ class Supervisor:
             host=machine(),
             redact=settings.redact,
             lines=settings.lines,
+            check=settings.check,
         )
 
     def announce(self) -> None:

@@ -12,7 +12,7 @@ import os
 import sqlite3
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +27,7 @@ from harness.record import console
 from harness.record.anchor import Anchor
 from harness.record.build import exchange_of
 from harness.record.ends import How, is_framed, state_of
+from harness.record.feed import Feed
 from harness.record.message import CutShort, Kind, Message, read
 from harness.record.process import begin, say
 from harness.record.upstream import Upstream
@@ -40,7 +41,10 @@ STEP_BACK = 10
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the supervisor tells the writer; `lines` is the form of the console's: `text`, `json`, `none`."""
+    """What the supervisor tells the writer; `lines` is the form of the console's: `text`, `json`, `none`.
+
+    `check` is the command that checks exchanges (none: nobody does).
+    """
 
     db: Path
     upstreams: tuple[Upstream, ...]
@@ -49,6 +53,7 @@ class Settings:
     host: str
     redact: bool
     lines: str
+    check: Sequence[str] = ()
 
     @classmethod
     def of(cls, data: dict[str, Any]) -> Self:
@@ -88,6 +93,7 @@ class Writer:
         self.redactor = settings.redactor()
         self.states: Counter[str] = Counter()
         self.troubles = 0
+        self.feed = Feed(settings.check, self.tell) if settings.check else None
 
     def take_all(self, source: BinaryIO) -> None:
         """Take messages until the proxy has closed its end."""
@@ -119,6 +125,8 @@ class Writer:
                 show(console.line(exchange, derived))
             case "json":
                 show(console.as_json(number, exchange, derived))
+        if self.feed:
+            self.feed.offer(replace(exchange, id=number))
 
     def masked(self, raw: Exchange) -> tuple[Exchange, Derived]:
         """An exchange without its secrets, and what follows from it."""
@@ -184,10 +192,12 @@ def record(settings: Settings, descriptor: int) -> int:
     """Open the recording, store what comes, and report; the exit code."""
     with os.fdopen(descriptor, "rb", BUFFER) as source, RecordingWriter(settings.db) as recording:
         recording.start_capture(settings.capture())
-        say(ready=True)
         writer = Writer(settings, recording)
+        say(ready=True)
         writer.take_all(source)
     say(states=dict(writer.states), troubles=writer.troubles)
+    if writer.feed:  # all is stored by now, and told
+        say(check=writer.feed.report())
     return 4 if writer.troubles else 0
 
 

@@ -19,6 +19,7 @@ from harness.core.url import server_url
 from harness.core.visible import counted
 from harness.replay.answers import Recorded
 from harness.replay.connection import Connection
+from harness.replay.guard import Guard
 from harness.replay.match import Library, Miss
 from harness.replay.pacer import Pacer
 from harness.replay.site import Site, endpoint, lateness_ms, miss_text
@@ -65,11 +66,17 @@ def rules_of(recordings: Iterable[Recording]) -> Rules:
 
 
 def run(
-    library: Library[Recorded], settings: Settings, program: Callable[[str], Awaitable[int]] | None
+    library: Library[Recorded],
+    settings: Settings,
+    program: Callable[[str], Awaitable[int]] | None,
+    guard: Guard | None = None,
 ) -> "Outcome":
-    """Serve until SIGINT or SIGTERM, or until `program`, which gets the server's URL, has ended."""
+    """Serve until SIGINT or SIGTERM, or until `program`, which gets the server's URL, has ended.
+
+    What `guard` finds wrong is answered with 400.
+    """
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        return runner.run(serve(library, settings, program))
+        return runner.run(serve(library, settings, program, guard))
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
@@ -92,20 +99,24 @@ class Outcome:
     exchanges: int
     lateness: dict[str, Any]
     program_code: int
+    invalid: int = 0
 
     @property
     def exit_code(self) -> int:
-        """The program's own failure, else 1 if anything missed."""
-        return self.program_code or int(self.missed > 0)
+        """The program's own failure, else 1 if anything missed or was refused."""
+        return self.program_code or int(self.missed + self.invalid > 0)
 
 
 async def serve(
-    library: Library[Recorded], settings: Settings, program: Callable[[str], Awaitable[int]] | None
+    library: Library[Recorded],
+    settings: Settings,
+    program: Callable[[str], Awaitable[int]] | None,
+    guard: Guard | None,
 ) -> Outcome:
     """The server's life on its loop."""
     loop = asyncio.get_running_loop()
     pacer = Pacer(loop)
-    site = Site(library, pacer.lateness, settings.speed, on_miss=tell_miss)
+    site = Site(library, pacer.lateness, settings.speed, tell_miss, guard)
     connections: set[Connection] = set()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -173,4 +184,13 @@ def outcome(library: Library[Recorded], site: Site, code: int) -> Outcome:
     tally = site.tally
     unused = tuple(f"{entry.label} {endpoint(entry)}" for entry in library.unused())
     timing = lateness_ms(site.lateness)
-    return Outcome(tally.requests, tally.answered, tally.missed, unused, len(library.by_label), timing, code)
+    return Outcome(
+        requests=tally.requests,
+        answered=tally.answered,
+        missed=tally.missed,
+        unused=unused,
+        exchanges=len(library.by_label),
+        lateness=timing,
+        program_code=code,
+        invalid=site.guard.invalid if site.guard else 0,
+    )

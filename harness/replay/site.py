@@ -15,6 +15,7 @@ from harness.core.exchange import header
 from harness.core.visible import visible
 from harness.replay.answers import Recorded, instant
 from harness.replay.connection import Answer
+from harness.replay.guard import Guard
 from harness.replay.match import Entry, Library, Miss
 from harness.replay.pacer import Lateness
 from harness.replay.playback import Client, Playback
@@ -45,11 +46,20 @@ class Tally:
 
 
 class Site:
-    """Answers requests from a library of recorded exchanges. `on_miss` hears of every miss."""
+    """Answers requests from a library of recorded exchanges, those that `guard` (if any) lets through.
+
+    `on_miss` hears of every miss.
+    """
 
     def __init__(
-        self, library: Library[Recorded], lateness: Lateness, speed: float, on_miss: Callable[[Miss], None]
+        self,
+        library: Library[Recorded],
+        lateness: Lateness,
+        speed: float,
+        on_miss: Callable[[Miss], None],
+        guard: Guard | None = None,
     ) -> None:
+        self.guard = guard
         self.library = library
         self.lateness = lateness
         self.speed = speed
@@ -57,6 +67,7 @@ class Site:
         self.tally = Tally()
         self.admin: dict[str, Callable[[], dict[str, Any]]] = {
             "health": self.health,
+            "invalid": self.invalid,
             "timing": self.timing,
             "unmatched": self.unmatched,
             "unused": self.unused,
@@ -67,6 +78,8 @@ class Site:
         if incoming.request.path.startswith(ADMIN):
             return self.administer(incoming)
         self.tally.requests += 1
+        if self.guard and (wrong := self.guard.refuse(incoming.request)):
+            return Answer(instant(400, wrong.body(), incoming.client), instant=True)
         found = self.find(incoming)
         if isinstance(found, Entry):
             self.tally.answered += 1
@@ -116,6 +129,12 @@ class Site:
         """That the server runs, and what it has."""
         exchanges = len(self.library.by_label)
         return {"status": "ok", "version": __version__, "exchanges": exchanges, "speed": self.speed}
+
+    def invalid(self) -> dict[str, Any]:
+        """How many requests broke their schema, and the latest of those."""
+        guard = self.guard
+        latest = [asdict(refused) for refused in guard.latest] if guard else []
+        return {"count": guard.invalid if guard else 0, "requests": latest}
 
     def timing(self) -> dict[str, Any]:
         """How late this server wrote, in ms, over all writes so far."""

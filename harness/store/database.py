@@ -50,6 +50,12 @@ class DatabaseRecording(Recording):
         with self._telling():
             return [capture_of(row) for row in self._rows("SELECT * FROM captures ORDER BY id")]
 
+    def count(self) -> int:
+        """How many exchanges there are."""
+        with self._telling():
+            (row,) = self._rows("SELECT count(*) AS count FROM exchanges")
+            return int(row["count"])
+
     def exchanges(self) -> Iterator[Exchange]:
         """All exchanges. Only their ids are held, so no lock is kept while the caller works."""
         with self._telling():

@@ -23,6 +23,10 @@ class Recording(ABC):
     def captures(self) -> list[Capture]:
         """The captures by id; none where the file knows of none (JSON Lines)."""
 
+    def count(self) -> int | None:
+        """How many exchanges there are; None where only reading them all would tell."""
+        return None
+
     @abstractmethod
     def exchanges(self) -> Iterator[Exchange]:
         """All exchanges with their ids, one in memory at a time: in recorded order.

@@ -97,7 +97,44 @@ INDEXES = (
     "CREATE INDEX exchanges_by_capture ON exchanges (capture_id)",
 )
 
+VALIDATION_RUNS = """
+CREATE TABLE validation_runs (         -- one `harness validate --save`
+    id INTEGER PRIMARY KEY,
+    started_at TEXT NOT NULL,          -- RFC 3339, UTC
+    harness_version TEXT NOT NULL,
+    profile TEXT NOT NULL,             -- harness.validate.finding.Profile
+    overlay TEXT,                      -- null: chosen for each exchange
+    exchanges INTEGER NOT NULL,        -- all that were read
+    not_checked INTEGER NOT NULL,      -- of those, the ones whose endpoint has no schema
+    errors INTEGER NOT NULL,
+    warnings INTEGER NOT NULL,
+    drift INTEGER NOT NULL
+) STRICT
+"""
+
+VIOLATIONS = """
+CREATE TABLE violations (              -- what a run found; it never holds text of prompts or answers
+    run_id INTEGER NOT NULL REFERENCES validation_runs (id) ON DELETE CASCADE,
+    exchange_id INTEGER NOT NULL REFERENCES exchanges (id) ON DELETE CASCADE,
+    event_seq INTEGER,                 -- `seq` of the event, from 0; null: in no event
+    rule TEXT NOT NULL,
+    kind TEXT NOT NULL,                -- harness.validate.finding.Kind
+    severity TEXT NOT NULL,            -- error, warning, drift
+    part TEXT NOT NULL,                -- request, response, event, stream, transport
+    pointer TEXT NOT NULL,             -- JSON pointer (RFC 6901) into the message
+    message TEXT NOT NULL
+) STRICT
+"""
+
+VIOLATION_INDEXES = (
+    "CREATE INDEX violations_by_run ON violations (run_id)",
+    "CREATE INDEX violations_by_exchange ON violations (exchange_id)",
+)
+
 type Formats = Mapping[str, tuple[str, ...]]
 """Name of a migration -> its SQL statements, in the order in which they are applied."""
 
-FORMATS: Formats = {"m0001_exchanges": (CAPTURES, EXCHANGES, CHUNKS, EVENTS, *INDEXES)}
+FORMATS: Formats = {
+    "m0001_exchanges": (CAPTURES, EXCHANGES, CHUNKS, EVENTS, *INDEXES),
+    "m0002_violations": (VALIDATION_RUNS, VIOLATIONS, *VIOLATION_INDEXES),
+}

@@ -47,9 +47,9 @@ def test_into_a_file(path: Path, make_exchange: MakeExchange, capsys: pytest.Cap
 @pytest.mark.parametrize(
     ("output", "words"),
     [
-        ("a.db", "is a database: export to another file"),
-        (".", "is no plain file: without -o"),
-        ("none/out.jsonl", "cannot be written: No such file or directory"),
+        ("a.db", "is a database: name another file"),
+        (".", "is no plain file: name one"),
+        ("none/out.jsonl", "cannot be written: there is no folder"),
     ],
 )
 def test_where_it_does_not_write(

@@ -82,7 +82,7 @@ def test_a_newer_file_is_refused_with_both_versions(
         migrate(connection, NEXT)
     before = folder_state(path.parent)
     with pytest.raises(
-        BadInput, match=r"newer format m9999_next; harness .* reads up to m0001_exchanges: update"
+        BadInput, match=r"newer format m9999_next; harness .* reads up to m0002_violations: update"
     ):
         Snapshot(path)
     assert folder_state(path.parent) == before

@@ -1,0 +1,86 @@
+"""`harness validate --baseline`: what changed in shape between two recordings."""
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.cli.output import Column, print_json, print_rows
+from harness.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from harness.validate.baseline import Difference, Tally
+    from harness.validate.outline import Outline
+
+COLUMNS = (
+    Column("change"),
+    Column("endpoint", folds=True, rank=2),
+    Column("part", folds=True),
+    Column("where", folds=True),
+    Column("before", folds=True, rank=1),
+    Column("now", folds=True),
+)
+
+
+def compare_recordings(before: Path, now: Path, *, as_json: bool) -> int:
+    """Print what differs; the exit code is 1 where something vanished or changed its type."""
+    from harness.validate.baseline import Change, compare  # noqa: PLC0415
+
+    old, new = outline_of(before), outline_of(now)
+    found = compare(old, new)
+    breaks = any(one.breaks for one in found)
+    verdict = "changed" if breaks else "compatible" if found else "same"
+    if as_json:
+        print_json(
+            {
+                "before": {"recording": str(before), "exchanges": old.exchanges},
+                "now": {"recording": str(now), "exchanges": new.exchanges},
+                "verdict": verdict,
+                "differences": [as_object(one) for one in found],
+            }
+        )
+        return int(breaks)
+    if found:
+        print_rows(COLUMNS, [row_of(one) for one in found], as_json=False)
+    counts = Counter(one.change for one in found)
+    print(f"{old.exchanges} exchanges before, {new.exchanges} now")
+    print(f"verdict: {verdict}: {', '.join(f'{counts[change]} {change.value}' for change in Change)}")
+    return int(breaks)
+
+
+def outline_of(recording: Path) -> "Outline":
+    """The outline of a recording, with a progress bar."""
+    from harness.store.open import open_recording  # noqa: PLC0415
+    from harness.validate.outline import outline_of as outline  # noqa: PLC0415
+
+    with open_recording(recording) as opened, progress_bar(f"reading {recording.name}") as progress:
+        return outline(opened, progress=progress)
+
+
+def row_of(one: "Difference") -> dict[str, Any]:
+    """A difference as people read it."""
+    return {
+        "change": one.change.value,
+        "endpoint": one.place.endpoint,
+        "part": one.place.part or "all of it",
+        "where": one.place.where,
+        "before": cell_of(one.before),
+        "now": cell_of(one.now),
+    }
+
+
+def cell_of(tally: "Tally") -> str:
+    """How often, and with which types."""
+    return f"{tally.seen} of {tally.of} {' or '.join(tally.types)}".rstrip()
+
+
+def as_object(one: "Difference") -> dict[str, Any]:
+    """A difference for `--json`."""
+    return {
+        "change": one.change.value,
+        "breaks": one.breaks,
+        "endpoint": one.place.endpoint,
+        "part": one.place.part,
+        "where": one.place.where,
+        "before": {"seen": one.before.seen, "of": one.before.of, "types": list(one.before.types)},
+        "now": {"seen": one.now.seen, "of": one.now.of, "types": list(one.now.types)},
+    }
