@@ -42,6 +42,8 @@ RUNS: Mapping[str, tuple[str, str]] = {
     "replay": (REPLAY + "python ask.py", "1 answered, 0 missed"),
     "verify": ("verify {recording} --tolerance-ms 60000", "0 with other bytes"),
     "record": (REPLAY + "sh record.sh", "recorded 1 exchange"),
+    "validate": ("validate {recording}", "verdict: failed"),
+    "config": ("config", "HARNESS_REPLAY_SPEED"),
     "demo": ("demo --out made", "25 of 25 answers equal"),
 }
 """Command -> a run of it, in this order, and what it must print. The recorder's upstream is a replay."""
@@ -49,8 +51,9 @@ RUNS: Mapping[str, tuple[str, str]] = {
 RECORD = 'harness record --upstream "${OPENAI_BASE_URL%/v1}" --db recorded.db -- python ask.py\n'
 EXTRAS = {"record": "record --upstream http://127.0.0.1:9", "demo": "demo"}
 """Extra -> a command that needs it."""
-TIMING = {"verify": (0, 3), "demo": (0, 1)}
-"""Exit codes of what also judges times, which a busy machine may spoil; all others must be 0."""
+CODES = {"verify": (0, 3), "demo": (0, 1), "validate": (1,)}
+"""Exit codes of what also judges times, which a busy machine may spoil, and of what finds the drift that
+the recording is known to have; all others must be 0."""
 NEVER_IN_BASE = ("mitmproxy", "locust", "gevent")
 
 
@@ -132,7 +135,7 @@ def check_all(environment: Environment) -> None:
     for command in commands:
         environment.expect(f"{command} --help", "Usage: harness")
     for command, (line, text) in RUNS.items():
-        environment.expect(line, text, TIMING.get(command, (0,)))
+        environment.expect(line, text, CODES.get(command, (0,)))
 
 
 def check_base(environment: Environment) -> None:
@@ -143,7 +146,7 @@ def check_base(environment: Environment) -> None:
         raise Failed(f"{environment.name}: the base install holds {found}")
     for command, (line, text) in RUNS.items():
         if command not in EXTRAS:
-            environment.expect(line, text, TIMING.get(command, (0,)))
+            environment.expect(line, text, CODES.get(command, (0,)))
     for extra, line in EXTRAS.items():
         said = environment.expect(line, f"traffic-harness[{extra}]", (2,))
         if said.count("\n") != 1:
