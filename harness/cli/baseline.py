@@ -13,11 +13,9 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     Column("change"),
-    Column("endpoint", folds=True, rank=2),
-    Column("part", folds=True),
-    Column("where", folds=True),
-    Column("before", folds=True, rank=1),
-    Column("now", folds=True),
+    Column("part", folds=True, asks=16),
+    Column("where", folds=True, asks=24),
+    Column("before_→_now", folds=True, asks=18),
 )
 
 
@@ -39,8 +37,10 @@ def compare_recordings(before: Path, now: Path, *, as_json: bool) -> int:
             }
         )
         return int(breaks)
-    if found:
-        print_rows(COLUMNS, [row_of(one) for one in found], as_json=False)
+    for endpoint in dict.fromkeys(one.place.endpoint for one in found):
+        print(f"{endpoint}:")
+        print_rows(COLUMNS, [row_of(one) for one in found if one.place.endpoint == endpoint], as_json=False)
+        print()
     counts = Counter(one.change for one in found)
     print(f"{old.exchanges} exchanges before, {new.exchanges} now")
     print(f"verdict: {verdict}: {', '.join(f'{counts[change]} {change.value}' for change in Change)}")
@@ -60,11 +60,9 @@ def row_of(one: "Difference") -> dict[str, Any]:
     """A difference as people read it."""
     return {
         "change": one.change.value,
-        "endpoint": one.place.endpoint,
         "part": one.place.part or "all of it",
         "where": one.place.where,
-        "before": cell_of(one.before),
-        "now": cell_of(one.now),
+        "before_→_now": f"{cell_of(one.before)} → {cell_of(one.now)}",
     }
 
 

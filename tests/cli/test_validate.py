@@ -294,9 +294,9 @@ def test_baseline(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
         "verdict: same: 0 vanished, 0 changed type, 0 appeared",
     ]
     assert run("--baseline", old, more) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["change", "endpoint", "part", "where", "before", "now"]
-    assert lines[1].split()[5:] == ["/choices/*/delta/mood", "0", "of", "3", "1", "of", "6", "string"]
+    title, columns, *lines = capsys.readouterr().out.splitlines()
+    assert (title, columns.split()) == (f"{CALLED}:", ["change", "part", "where", "before", "→", "now"])
+    assert lines[0].split()[3:] == ["/choices/*/delta/mood", "0", "of", "3", "→", "1", "of", "6", "string"]
     assert lines[-1] == "verdict: compatible: 0 vanished, 0 changed type, 2 appeared"
     assert run("--baseline", more, old) == 1
     assert capsys.readouterr().out.endswith("verdict: changed: 2 vanished, 0 changed type, 0 appeared\n")
