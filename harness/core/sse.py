@@ -14,7 +14,7 @@ CR, LF = 13, 10
 
 
 class SseEvent(NamedTuple):
-    """One block of a stream. A tuple, since it is made in a third of a dataclass's time.
+    """One block of a stream. A tuple, since it is made in half of a dataclass's time.
 
     `name` is its `event:` (None: no name, or an empty one), `data` its `data:` lines joined by a
     line feed, `id` its own `id:` (None where this block has none; the last id is not carried on).
