@@ -7,15 +7,14 @@ with two additions for a recorder: blocks of comments alone are reported, and `c
 event whose blank line never came, since real servers end without one.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 BOM = b"\xef\xbb\xbf"
 CR, LF = 13, 10
 
 
-@dataclass(frozen=True, slots=True)
-class SseEvent:
-    """One block of a stream.
+class SseEvent(NamedTuple):
+    """One block of a stream. A tuple, since it is made in half of a dataclass's time.
 
     `name` is its `event:` (None: no name, or an empty one), `data` its `data:` lines joined by a
     line feed, `id` its own `id:` (None where this block has none; the last id is not carried on).

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from harness.core.encoding import Chunk, encoding_of, pieces
 from harness.core.exchange import Exchange, Headers, Response, header
@@ -40,8 +41,7 @@ JSON_HEAD = re.compile(rb"(?:\xef\xbb\xbf)?\s*+[\[{]")
 """White space (keep-alives before a plain body are real), then an object or array."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """An SSE event or NDJSON line: `offset_ns` of its last byte, SSE name, data. Comments are none."""
 
     offset_ns: int

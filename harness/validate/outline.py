@@ -21,8 +21,8 @@ from harness.validate.shape import Shape, shape
 
 PARTS = 2_000
 NAMES = 5_000
-SHAPES = 2_000
-"""Shapes that are remembered for one part."""
+SHAPES = 200
+"""Shapes that are remembered for one part: those of events are few, those of requests are large."""
 
 REQUEST, SEQUENCE = "request", "sequence"
 NO_JSON = "no JSON"

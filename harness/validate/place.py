@@ -1,7 +1,7 @@
 """Where something is, as reports say it: places that many exchanges share, free of what they hold.
 
-The law of this file: what comes out has words of the API only. A step of a pointer or path that does
-not look like a name (a number, an id, a model, anything a person may have typed) becomes `*`.
+The law of this file: a step of a pointer or path that does not look like a name (a number, an id, a
+model, a sentence) becomes `*`. Names of members stay: they are what drift is about.
 """
 
 import re
