@@ -34,7 +34,7 @@ demo: $(READY) ## the tour: record, list, replay and verify a real model server
 	$(BIN)/harness demo $(ARGS)
 
 test: $(READY) ## all tests but the slow ones, with coverage
-	$(BIN)/pytest --cov --cov-report=term:skip-covered $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered $(ARGS)
 
 slow: $(READY) ## the tests that need another tool's heavy environment
 	$(BIN)/pytest -m slow $(ARGS)

@@ -32,6 +32,12 @@ def chat_events(words: Iterable[str], model: str) -> list[bytes]:
     return [f"data: {data}\n\n".encode() for data in [*datas, "[DONE]"]]
 
 
+@pytest.fixture(autouse=True)
+def no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables are as wide as they are, whatever terminal the tests, or the workers of pytest-xdist, run in."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture
 def make_exchange() -> MakeExchange:
     """Make a chat stream: a word every 10 ms after 100 ms; `changes` are fields of the exchange."""

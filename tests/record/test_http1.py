@@ -1,6 +1,7 @@
 """Correct HTTP/1.1 that mitmproxy alone cannot carry, through a real recorder."""
 
 import re
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -47,12 +48,14 @@ def test_the_answer_is_the_one_that_is_final(
 
 
 def test_trailers_of_a_request(recorder: "Recorder", upstream: "Upstream") -> None:
-    upstream.on("/trailers", OK, upstream.CLOSE)  # it reads no chunked bodies
+    answered = threading.Event()
+    upstream.on("/trailers", OK, answered, upstream.CLOSE)  # it reads no chunked bodies: closing is a reset
     with recorder.client() as client:
         client.socket.sendall(
             b"POST /trailers HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n"
             b"2\r\nhi\r\n0\r\nX-T: 1\r\n\r\n"
         )
         client.read_until(b"ok")
-    exchange = recorder.exchange("/trailers")
+        exchange = recorder.exchange("/trailers")
+        answered.set()
     assert (exchange.state, exchange.request.body) == (State.COMPLETE, b"hi")
