@@ -43,6 +43,7 @@ lint: $(READY) ## ruff, mypy, and the layers of the packages
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy loadtests
 	$(BIN)/mypy --python-version 3.12 $(addprefix -p harness.,cli core replay store verify)
 	$(BIN)/lint-imports
 
