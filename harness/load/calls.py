@@ -1,0 +1,184 @@
+"""Calls from a recording: what was asked for is asked for again, in recorded order.
+
+The law of this file: a body is sent exactly as it was recorded, unless another model is asked for. No
+secret is sent, nor the mask that stands for one: a recording holds no key, a run has its own. Headers
+that belong to a connection, a client or a trace are left out.
+"""
+
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from urllib.parse import unquote
+
+from harness.core.derive import derive
+from harness.core.dialects import recognise
+from harness.core.encoding import decode_body, encoding_of
+from harness.core.errors import BadInput
+from harness.core.exchange import Exchange, Headers
+from harness.core.json_text import compact, healed, parse
+from harness.core.masks import HEADERS, MASK
+from harness.load.apis import API_OF_DIALECT, FORMS, limit_of, streams
+from harness.load.arrivals import from_start, wall_ns
+from harness.load.place import Place, has_version
+from harness.load.plan import Call
+from harness.store.open import open_recording
+
+DROPPED = (
+    *HEADERS,
+    "host",
+    "connection",
+    "keep-alive",
+    "proxy-*",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "expect",
+    "content-length",
+    "content-encoding",
+    "accept-encoding",
+    "user-agent",
+    "x-stainless-*",
+    "traceparent",
+    "tracestate",
+    "baggage",
+    "x-harness-*",
+)
+"""Headers that are not sent again, as patterns: secrets, hop by hop (RFC 9110, 7.6.1), of the client."""
+
+PASSING = frozenset({401, 403, 408, 409, 425, 429})
+"""Errors below 500 that say nothing against the request itself."""
+MARK = MASK.decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A recorded request. `at_ns`: its t0 on the wall clock (None: unknown); `end_ns` counts from there."""
+
+    call: Call
+    dialect: str
+    at_ns: int | None
+    end_ns: int
+    capture: int
+
+
+def recorded_calls(path: Path, place: Place, model: str | None = None) -> list[Recorded]:
+    """The requests of a recording that generate, in recorded order. BadInput: none is there.
+
+    Left out are requests of other endpoints, what is no JSON, and what the API refused as wrong when
+    it was recorded.
+    """
+    with open_recording(path) as recording:
+        seen = 0
+        found = []
+        for seen, exchange in enumerate(recording.exchanges(), 1):
+            one = recorded(exchange, place, model)
+            if one is not None:
+                found.append(one)
+    if not seen:
+        raise BadInput(f"{path} is empty: there is no request to send")
+    if not found:
+        raise BadInput(
+            f"{path} holds no request that can be sent: none of its {seen} is an accepted request of "
+            "chat, completions, Responses, Anthropic messages or Ollama"
+        )
+    return found
+
+
+def recorded(exchange: Exchange, place: Place, model: str | None = None) -> Recorded | None:
+    """An exchange's request as it is sent again; None where it cannot be used."""
+    request, dialect = exchange.request, recognise(exchange.request).name
+    api = API_OF_DIALECT.get(dialect)
+    if api is None or was_refused(exchange):
+        return None
+    try:
+        text = decode_body(encoding_of(request.headers), request.body).decode()
+        body = parse(text.encode())
+    except ValueError:
+        return None
+    if not isinstance(body, dict):
+        return None
+    call = Call(
+        path=place.path(recorded_path(request.path, versioned=FORMS[api].versioned)),
+        body=text if model is None else healed(compact(body | {"model": model})),
+        headers=sendable(request.headers),
+        tokens_in=derive(exchange).usage.input,
+        most_tokens_out=limit_of(body),
+        stream=streams(body, api),
+    )
+    return Recorded(call, dialect, moment(exchange), end_of(exchange), exchange.capture)
+
+
+def was_refused(exchange: Exchange) -> bool:
+    """Whether the API said that the request is wrong: it would again, and that measures nothing."""
+    status = exchange.response.status if exchange.response else 0
+    return 400 <= status < 500 and status not in PASSING
+
+
+def recorded_path(path: str, *, versioned: bool) -> str:
+    """The path that the client asked for, with the version that its upstream had, without masked keys.
+
+    >>> recorded_path("/chat/completions?key=[redacted]&a=1", versioned=True)
+    '/v1/chat/completions?a=1'
+    """
+    plain, _, query = path.partition("?")
+    kept = "&".join(pair for pair in query.split("&") if pair and MARK not in unquote(pair))
+    if versioned and not has_version(plain) and plain in UNVERSIONED:
+        plain = f"/v1{plain}"
+    return f"{plain}?{kept}" if kept else plain
+
+
+UNVERSIONED = frozenset(form.path for form in FORMS.values() if form.versioned)
+
+
+def sendable(headers: Headers) -> Headers:
+    """The headers that belong to the content."""
+    return tuple(
+        (name, value) for name, value in headers if not is_dropped(name.lower()) and MARK not in value
+    )
+
+
+def is_dropped(name: str) -> bool:
+    """Whether a header of this name, in lower case, is not sent again."""
+    return any(fnmatch(name, pattern) for pattern in DROPPED)
+
+
+def moment(exchange: Exchange) -> int | None:
+    """t0 on the wall clock; None where it is unknown."""
+    try:
+        return wall_ns(exchange.started_at)
+    except ValueError:
+        return None
+
+
+def end_of(exchange: Exchange) -> int:
+    """When the exchange ended, from t0."""
+    return exchange.response.end_ns if exchange.response else exchange.end_ns
+
+
+def recorded_arrivals(path: Path, requests: Iterable[Recorded], speed: float) -> "array[int]":
+    """When the requests are due, `speed` times as fast as they were recorded. BadInput: no times.
+
+    The pause between two captures is left out: the second begins when all requests of the first had ended.
+    """
+    return from_start(without_pauses(path, requests), speed)
+
+
+def without_pauses(path: Path, requests: Iterable[Recorded]) -> Iterator[int]:
+    """The times of requests as if their captures had followed each other."""
+    capture: int | None = None
+    shift = end = 0
+    for one in requests:
+        if one.at_ns is None:
+            raise BadInput(
+                f"{path} does not say when its requests were made: leave --fixed-schedule away, "
+                "and give --request-rate or --concurrency"
+            )
+        if one.capture != capture:
+            shift = end - one.at_ns if capture is not None else 0
+            capture = one.capture
+        at = one.at_ns + shift
+        end = max(end, at + one.end_ns)
+        yield at
