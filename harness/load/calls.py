@@ -5,7 +5,6 @@ secret is sent, nor the mask that stands for one: a recording holds no key, a ru
 that belong to a connection, a client or a trace are left out.
 """
 
-from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -20,7 +19,7 @@ from harness.core.exchange import Exchange, Headers
 from harness.core.json_text import compact, healed, parse
 from harness.core.masks import HEADERS, MASK
 from harness.load.apis import API_OF_DIALECT, FORMS, limit_of, streams
-from harness.load.arrivals import from_start, wall_ns
+from harness.load.arrivals import wall_ns
 from harness.load.place import Place, has_version
 from harness.load.plan import Call
 from harness.store.open import open_recording
@@ -71,17 +70,13 @@ def recorded_calls(path: Path, place: Place, model: str | None = None) -> list[R
     it was recorded.
     """
     with open_recording(path) as recording:
-        seen = 0
-        found = []
-        for seen, exchange in enumerate(recording.exchanges(), 1):
-            one = recorded(exchange, place, model)
-            if one is not None:
-                found.append(one)
-    if not seen:
+        read = [recorded(exchange, place, model) for exchange in recording.exchanges()]
+    if not read:
         raise BadInput(f"{path} is empty: there is no request to send")
+    found = [one for one in read if one is not None]
     if not found:
         raise BadInput(
-            f"{path} holds no request that can be sent: none of its {seen} is an accepted request of "
+            f"{path} holds no request that can be sent: none of its {len(read)} is an accepted request of "
             "chat, completions, Responses, Anthropic messages or Ollama"
         )
     return found
@@ -158,16 +153,11 @@ def end_of(exchange: Exchange) -> int:
     return exchange.response.end_ns if exchange.response else exchange.end_ns
 
 
-def recorded_arrivals(path: Path, requests: Iterable[Recorded], speed: float) -> "array[int]":
-    """When the requests are due, `speed` times as fast as they were recorded. BadInput: no times.
+def wall_times(path: Path, requests: Iterable[Recorded]) -> Iterator[int]:
+    """When each request was made, in ns of a clock that stands still between captures. BadInput: no times.
 
     The pause between two captures is left out: the second begins when all requests of the first had ended.
     """
-    return from_start(without_pauses(path, requests), speed)
-
-
-def without_pauses(path: Path, requests: Iterable[Recorded]) -> Iterator[int]:
-    """The times of requests as if their captures had followed each other."""
     capture: int | None = None
     shift = end = 0
     for one in requests:

@@ -172,8 +172,8 @@ def question(target: str, found: Bill) -> str:
     ]
     if found.unlimited:
         lines.append(
-            f"  {counted(found.unlimited, 'request')} set no limit of output tokens: {UNLIMITED:,} are assumed "
-            "of each, which is no upper bound."
+            f"  {counted(found.unlimited, 'request')} set no limit of output tokens: {UNLIMITED:,} are "
+            "assumed of each, which is no upper bound."
         )
     return "\n".join(lines)
 
@@ -181,6 +181,7 @@ def question(target: str, found: Bill) -> str:
 def unasked(found: Bill) -> BadInput:
     """What to say where nobody can be asked."""
     return BadInput(
-        f"the target is not on this machine or in a private network, and the run may cost {found.cost_usd:,.2f} "
-        f"USD ({counted(found.requests, 'request')}): confirm it with --yes, or run it in a terminal"
+        f"the target is not on this machine or in a private network, and the run may cost "
+        f"{found.cost_usd:,.2f} USD ({counted(found.requests, 'request')}): confirm it with --yes, "
+        "or run it in a terminal"
     )

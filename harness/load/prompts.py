@@ -32,7 +32,7 @@ class Prefix(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """Makes calls of an API. `extra` are fields that every body gets; `model` may be empty (none is named)."""
+    """Makes calls of an API. `extra` are fields that every body gets; an empty `model` is not named."""
 
     place: Place
     api: Api

@@ -94,11 +94,9 @@ class Found:
         if not self.models:
             raise BadInput("--model is missing: the target does not say which models it has")
         shown = ", ".join(visible(name) for name in self.models[:SHOWN_MODELS])
-        more = len(self.models) - SHOWN_MODELS
-        raise BadInput(
-            f"--model is missing: the target has {len(self.models)}: {shown}"
-            + (f" and {more} more" if more > 0 else "")
-        )
+        hidden = len(self.models) - SHOWN_MODELS
+        more = f" and {hidden} more" if hidden > 0 else ""
+        raise BadInput(f"--model is missing: the target has {len(self.models)}: {shown}{more}")
 
 
 OWNERS = {
@@ -131,8 +129,7 @@ class Target:
     def reach(self) -> None:
         """Connect, with TLS where the URL says so. BadInput says why that is not possible."""
         try:
-            with closing(self.connection()) as connection:
-                connection.connect()
+            self.opened().close()
         except (OSError, HTTPException) as error:
             raise self.unreachable(error) from error
 
@@ -158,7 +155,7 @@ class Target:
         headers = (("content-type", "application/json"),) if data is not None else ()
         version = FORMS[Api.ANTHROPIC].headers[1:]
         try:
-            with closing(self.connection()) as connection:
+            with closing(self.opened()) as connection:
                 response = self.send(connection, method, path, data, (*headers, *version))
                 return Reply(response.status, tuple(response.getheaders()), response.read(MOST_BYTES))
         except (OSError, HTTPException) as error:
@@ -171,7 +168,7 @@ class Target:
         """
         what = f"{call.method} {call.path.partition('?')[0]}"
         try:
-            with closing(self.connection(answer_s)) as connection:
+            with closing(self.opened(answer_s)) as connection:
                 response = self.send(connection, call.method, call.path, call.body.encode(), call.headers)
                 exchange, derived = self.first_content(call, response, monotonic() + answer_s)
         except TimeoutError as error:
@@ -206,40 +203,22 @@ class Target:
         connection.endheaders(body)
         return connection.getresponse()
 
-    def connection(self, timeout_s: float = ANSWER_S) -> HTTPConnection:
-        """A connection that is not yet open."""
+    def opened(self, answer_s: float = ANSWER_S) -> HTTPConnection:
+        """A connection that is open; what comes on it may be silent for so long."""
         host, port = self.place.host, self.place.port
-        if self.tls is None:
-            return Plain(host, port, timeout=timeout_s)
-        return Tls(host, port, timeout=timeout_s, context=self.tls)
+        connection = (
+            HTTPConnection(host, port, timeout=CONNECT_S)
+            if self.tls is None
+            else HTTPSConnection(host, port, timeout=CONNECT_S, context=self.tls)
+        )
+        connection.connect()
+        connection.sock.settimeout(answer_s)
+        return connection
 
     def unreachable(self, error: Exception) -> BadInput:
         """What to tell the user of a connection that failed."""
         said = next(say for kind, say in FAILURES if isinstance(error, kind))
         return BadInput(f"--target {self.place.url}: {said(self.place, error)}")
-
-
-def connect(address: tuple[str, int], timeout: Any = None, source: Any = None) -> socket.socket:
-    """A connection, which may take no longer to open than `CONNECT_S`."""
-    opened = socket.create_connection(address, CONNECT_S, source)
-    opened.settimeout(timeout)
-    return opened
-
-
-class Plain(HTTPConnection):
-    """A connection that opens soon or not at all."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._create_connection = connect
-
-
-class Tls(HTTPSConnection):
-    """The same with TLS."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._create_connection = connect
 
 
 FAILURES: tuple[tuple[type[Exception], Callable[[Place, Any], str]], ...] = (

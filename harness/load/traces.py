@@ -5,7 +5,7 @@ wrong with a file is BadInput with the file, the line and what is wrong, and not
 
 | format | file | time | lengths | prefixes |
 |---|---|---|---|---|
-| Mooncake | JSONL | `timestamp`, ms | `input_length`, `output_length` | `hash_ids`, a block of 512 tokens each |
+| Mooncake | JSONL | `timestamp`, ms | `input_length`, `output_length` | `hash_ids`, blocks of 512 tokens |
 | Qwen-Bailian | JSONL with `chat_id` | `timestamp`, s | the same | `hash_ids`, blocks of 16 tokens |
 | Azure | CSV | `TIMESTAMP`, date and time | `ContextTokens`, `GeneratedTokens` | |
 | BurstGPT | CSV | `Timestamp`, s | `Request tokens`, `Response tokens` | |
@@ -24,7 +24,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +48,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A trace in the order of its times. `block` is how many tokens an id of `blocks` stands for (0: none)."""
+    """A trace in the order of its times. `block`: tokens that an id of `blocks` stands for (0: none)."""
 
     name: str
     rows: tuple[Row, ...]
@@ -73,11 +72,9 @@ class Format:
 
     def row(self, fields: Fields) -> Row:
         """One line. ValueError says what is wrong with it."""
-        missing = next(
-            (name for name in (self.at, self.tokens_in, self.tokens_out) if name not in fields), None
-        )
-        if missing is not None:
-            raise ValueError(f"'{missing}' is missing")
+        for name in (self.at, self.tokens_in, self.tokens_out):
+            if name not in fields:
+                raise ValueError(f"'{name}' is missing")
         at = told(self.at, self.time, fields[self.at])
         lengths = [told(name, tokens, fields[name]) for name in (self.tokens_in, self.tokens_out)]
         blocks = told("hash_ids", ids, fields.get("hash_ids", [])) if self.block else ()
@@ -174,11 +171,27 @@ FORMATS = (
 EXPECTED = "Mooncake or Qwen-Bailian (JSONL), Azure or BurstGPT (CSV with its header)"
 
 
-def read_trace(path: Path, most: int | None = None) -> Trace:
-    """The trace of a file, or its first `most` lines; told apart by content. BadInput."""
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How much of a file is read: so many requests, or those of its first `span_ns`. None: no limit.
+
+    The published files are in the order of their times.
+    """
+
+    rows: int | None = None
+    span_ns: int | None = None
+
+    def is_reached(self, rows: list[Row]) -> bool:
+        """Whether these are enough, the last of them perhaps too many."""
+        by_span = self.span_ns is not None and rows[-1].at_ns - rows[0].at_ns > self.span_ns
+        return by_span or (self.rows is not None and len(rows) >= self.rows)
+
+
+def read_trace(path: Path, limit: Limit | None = None) -> Trace:
+    """The trace of a file, told apart by content. BadInput."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            return trace_of(path, file, most)
+            return trace_of(path, file, limit or Limit())
     except FileNotFoundError:
         raise BadInput(f"{path} does not exist: is the path right?") from None
     except UnicodeDecodeError:
@@ -187,24 +200,20 @@ def read_trace(path: Path, most: int | None = None) -> Trace:
         raise BadInput(f"{path} cannot be read: {error.strerror}") from None
 
 
-def trace_of(path: Path, text: Iterable[str], most: int | None = None) -> Trace:
+def trace_of(path: Path, text: Iterable[str], limit: Limit) -> Trace:
     """The trace of the lines of a text; `path` is named in errors."""
     lines = numbered(path, text)
     first = next(lines, None)
     if first is None:
         raise BadInput(f"{path} holds no requests: it is empty")
-    number, fields = first
-    found = next((row for row in FORMATS if row.fields <= fields.keys()), None)
+    found = next((row for row in FORMATS if row.fields <= first[1].keys()), None)
     if found is None:
-        raise unknown(path, number, fields)
-    rows = [row_of(path, found, *first), *(row_of(path, found, *line) for line in lines_of(lines, most))]
+        raise unknown(path, *first)
+    rows = [row_of(path, found, *first)]
+    while not limit.is_reached(rows) and (line := next(lines, None)) is not None:
+        rows.append(row_of(path, found, *line))
     rows.sort(key=lambda row: row.at_ns)
     return Trace(found.name, tuple(rows), found.block)
-
-
-def lines_of(lines: Iterator[tuple[int, Fields]], most: int | None) -> Iterator[tuple[int, Fields]]:
-    """What is taken of the lines after the first."""
-    return islice(lines, None if most is None else max(most - 1, 0))
 
 
 def unknown(path: Path, number: int, fields: Fields) -> BadInput:
