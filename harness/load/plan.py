@@ -65,6 +65,7 @@ class Plan(Frozen):
     - `max_requests`, `max_tokens`: nothing more is sent once this many are reached.
     - `save_events`: keep the offset of every event.
     - `kernel_stamps`: use the kernel's receive stamps where the connection allows it.
+    - `mark_requests`: send the number of each request as `X-Harness-Request`, for servers that log it.
     - `ca_file`: certificate authorities to trust beside the system's.
     - `reducer`: the command that reduces a journal (`harness.load.reducer`); () is the usual one.
     """
@@ -84,6 +85,7 @@ class Plan(Frozen):
     keep_alive: bool = True
     kernel_stamps: bool = True
     save_events: bool = False
+    mark_requests: bool = False
     key_variable: str | None = None
     key_header: Literal["authorization", "x-api-key"] = "authorization"
     ca_file: str | None = None
