@@ -7,10 +7,8 @@ which requests to make, and everything else is Locust's: its users are the concu
 UI and its Stop button work as ever, also with `--processes` and on several machines.
 """
 
-import logging
 from typing import Any
 
-import gevent
 from locust import User, events, task
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
@@ -20,7 +18,7 @@ from locust.user.task import LOCUST_STATE_STOPPING
 from stream_options import add_options, plan_of_options
 from stream_roles import Local, Master, Remote, Role, handle_ctrl_c
 
-from harness.load.plan import Closed, Open
+from harness.load.plan import Open
 from harness.load.wire import Kept
 
 roles: list[Role] = []
@@ -42,15 +40,13 @@ class StreamUser(User):
     def stream(self) -> None:
         """Make calls until there are no more."""
         worker = roles[0].worker
-        if worker is None or worker.why is not None:
-            raise StopUser
-        loop = worker.plan.loop
-        if isinstance(loop, Open):
-            if worker.begins():
+        if worker is not None:
+            loop = worker.plan.loop
+            if isinstance(loop, Open):
                 worker.open_loop()
-        else:
-            worker.await_turn(loop)
-            worker.closed_loop(self.kept, lambda: self._state == LOCUST_STATE_STOPPING)
+            else:
+                worker.await_turn(loop)
+                worker.closed_loop(self.kept, lambda: self._state == LOCUST_STATE_STOPPING)
         raise StopUser
 
 
@@ -69,7 +65,7 @@ def begin(environment: Environment, runner: Any, **_: Any) -> None:
         roles[:] = [Master(environment, plan_of_options)]
     else:
         roles[:] = [Local(environment, plan_of_options)]
-    handle_ctrl_c(environment)
+    handle_ctrl_c()
     environment.events.test_start.add_listener(lambda **_: roles[0].started())
     environment.events.test_stopping.add_listener(lambda **_: roles[0].stopping())
     environment.events.quitting.add_listener(lambda **_: roles[0].quitting())

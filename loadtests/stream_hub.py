@@ -25,7 +25,7 @@ class HubReader:
 
     def __init__(self) -> None:
         self.hub = get_hub()
-        self.waiting: dict[Answer, Waiter[None]] = {}
+        self.waiting: dict[Answer, Waiter] = {}
         self.loop_reader = LoopReader()
 
     def read(self, connection: Connection, answer: Answer) -> None:
@@ -35,7 +35,7 @@ class HubReader:
             self.loop_reader.read(connection, answer)
             return
         receive = connection.stamping.receiver(raw) if connection.stamping else plain_receiver(raw)
-        waiter: Waiter[None] = Waiter(self.hub)
+        waiter: Waiter = Waiter(self.hub)
 
         def readable() -> None:
             read_once(receive, answer)

@@ -9,6 +9,7 @@ from locust.env import Environment
 from harness.core.errors import BadInput
 from harness.load.plan import Api, Call, Closed, Plan
 
+DRAIN_S = 10.0
 PROMPT = "Tell a story about a lighthouse."
 
 
@@ -68,6 +69,8 @@ def plan_of_options(environment: Environment) -> tuple[Plan, list[Call]]:
     path, body = FORMS[Api(options.api)](options.model, options.prompt, options.output_tokens)
     call = Call(path=path, body=json.dumps({**body, "stream": True}), most_tokens_out=options.output_tokens)
     plan = Plan(
-        target=environment.host.rstrip("/"), loop=Closed(concurrency=1), drain_s=environment.stop_timeout or 10.0
+        target=environment.host.rstrip("/"),
+        loop=Closed(concurrency=1),
+        drain_s=environment.stop_timeout or 10.0,
     )
     return plan, [call]

@@ -6,26 +6,18 @@ is gone hangs nobody.
 
 | message | from | says |
 |---|---|---|
-| `harness_hello` | each worker, when it has connected | whether it can see the run's folder |
-| `harness_plan` | master, at the start | what to do; all of it for a worker that sees no folder |
+| `harness_hello` | each worker, when it has connected | on which machine it is |
+| `harness_plan` | master, at the start | what to do; all of it for a worker on another machine |
 | `harness_stop` | master | send nothing more; what is under way has so long |
-| `harness_records` | a worker without the folder | lines of records |
+| `harness_records` | a worker on another machine | lines of records |
 | `harness_done` | each worker | its counts; all its records are out |
 """
 
-import base64
-import json
 import logging
-import os
 import secrets
 import signal
-import socket
-import tempfile
 import time
-from array import array
 from collections import Counter
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import gevent
@@ -33,11 +25,12 @@ from gevent.event import Event
 from gevent.hub import get_hub
 from locust.env import Environment
 from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
-from stream_worker import Worker
+from stream_layout import MakePlan, layout, machine, ordered_folder, packed, start_of
+from stream_worker import Part, Worker
 
 from harness.core.errors import HarnessError
-from harness.load.folder import VARIABLE, Folder
-from harness.load.plan import Call, Plan
+from harness.load.folder import Folder
+from harness.load.plan import Plan
 from harness.load.records import Outcome
 
 NS_PER_S = 1_000_000_000
@@ -47,34 +40,35 @@ LEAD_NS = 300_000_000
 HELLO_S = 5.0
 HASTE_S = 5.0
 """How long Ctrl-C leaves what is under way."""
-LARGEST_SKEW_NS = 5 * NS_PER_S
 BATCH_S = 0.2
+SPAWNING_S = 2.0
 
 logger = logging.getLogger(__name__)
 
-type MakePlan = Callable[[Environment], tuple[Plan, list[Call]]]
+
+class RequestFailed(Exception):
+    """The outcome of a request that failed, as Locust's table of failures shows it."""
 
 
 class Role:
-    """What every process of a run has: an environment, and its requests in Locust's own statistics."""
+    """What every process of a run has: its part of the run, if any, shown in Locust's own statistics."""
 
     def __init__(self, environment: Environment) -> None:
         self.environment = environment
         self.worker: Worker | None = None
 
-    def fire(self, record: dict[str, Any]) -> None:
+    def fire(self, record: dict[str, Any], _line: str = "") -> None:
         """One event for one request, with the outcome of its record: Locust's table says what ours does."""
         if record["kind"] != "result" or self.worker is None:
             return
         call = self.worker.calls[record["call"]]
-        failed = Outcome(record["outcome"]).is_failure
         words = ": ".join(word for word in (record["outcome"], record["error"]) if word)
         self.environment.events.request.fire(
             request_type=call.method,
             name=call.path,
             response_time=(record["end_ns"] - record["sent_ns"]) / NS_PER_MS,
             response_length=record["response_bytes"],
-            exception=RequestFailed(words) if failed else None,
+            exception=RequestFailed(words) if Outcome(record["outcome"]).is_failure else None,
             context={},
         )
 
@@ -82,14 +76,10 @@ class Role:
         """The test starts."""
 
     def stopping(self) -> None:
-        """The test is being stopped, or is over."""
+        """The test is being stopped, or is over: wait until all is written down."""
 
     def quitting(self) -> None:
-        """The process ends."""
-
-
-class RequestFailed(Exception):
-    """The outcome of a request that failed, as Locust's table of failures shows it."""
+        """The process ends: wait until all is written down, not for long, and say how it went."""
 
 
 class Local(Role):
@@ -104,30 +94,33 @@ class Local(Role):
     def started(self) -> None:
         """Begin; the end of the plan ends the test."""
         with complaining(self.environment):
-            plan, calls, arrivals_ns, folder = layout(self.environment, self.make_plan)
-            self.worker = Worker(
-                plan, calls, arrivals_ns, folder, told=lambda record, _line: self.fire(record)
-            )
+            part = Part(layout(self.environment, self.make_plan))
+            self.worker = Worker(part, self.fire)
             gevent.spawn(self.end, self.worker)
 
     def end(self, worker: Worker) -> None:
         """When all is written down, end the test."""
         worker.finished.wait()
-        self.sent += worker.sent
-        self.failed += worker.failed
         end_test(self.environment)
 
     def stopping(self) -> None:
         """Wait until all is written down."""
         if self.worker is not None:
-            self.worker.stop("stopped", self.worker.plan.drain_s)
+            self.close(self.worker, self.worker.plan.drain_s)
 
     def quitting(self) -> None:
         """Wait until all is written down, not for long; say how it went."""
         if self.worker is not None:
-            self.worker.stop("stopped", HASTE_S)
-            gevent.sleep(0)
+            self.close(self.worker, HASTE_S)
         judge(self.environment, self.sent, self.failed, lost=0)
+
+    def close(self, worker: Worker, drain_s: float) -> None:
+        """End the worker's part, and count it in."""
+        worker.stop("stopped", drain_s)
+        if self.worker is worker:
+            self.worker = None
+            self.sent += worker.sent
+            self.failed += worker.failed
 
 
 class Remote(Role):
@@ -135,18 +128,19 @@ class Remote(Role):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self.runner: WorkerRunner = environment.runner  # type: ignore[assignment]
+        assert isinstance(environment.runner, WorkerRunner)
+        self.runner = environment.runner
         self.order: dict[str, Any] | None = None
         self.lines: list[str] = []
         self.runner.register_message("harness_plan", self.hear_plan)
         self.runner.register_message("harness_stop", self.hear_stop, concurrent=True)
-        self.runner.send_message("harness_hello", {"folder": os.environ.get(VARIABLE), "host": machine()})
+        self.runner.send_message("harness_hello", {"host": machine()})
 
-    def hear_plan(self, environment: Environment, msg: Any, **_: Any) -> None:
+    def hear_plan(self, msg: Any, **_: Any) -> None:
         """What to do when the test starts."""
         self.order = msg.data
 
-    def hear_stop(self, environment: Environment, msg: Any, **_: Any) -> None:
+    def hear_stop(self, msg: Any, **_: Any) -> None:
         """Send nothing more."""
         if self.worker is not None:
             self.worker.stop("stopped", msg.data["drain_s"])
@@ -158,19 +152,10 @@ class Remote(Role):
             logger.error("this worker came too late to take part: it was not told what to do")
             return
         with complaining(self.environment):
-            folder = ordered_folder(order)
-            self.worker = Worker(
-                folder.plan(),
-                folder.calls(),
-                folder.arrivals_ns(),
-                folder,
-                order["index"],
-                order["count"],
-                start_of(order["start_wall_ns"]),
-                echo=order["forward"],
-                told=self.forward if order["forward"] else lambda record, _line: self.fire(record),
-            )
-            gevent.spawn(self.end, self.worker, order)
+            start_ns = start_of(order["start_wall_ns"])
+            part = Part(ordered_folder(order), order["index"], order["count"], start_ns, order["forward"])
+            self.worker = Worker(part, self.forward if part.echo else self.fire)
+            gevent.spawn(self.end, self.worker, order["run"])
 
     def forward(self, record: dict[str, Any], line: str) -> None:
         """A record is for the master too."""
@@ -183,14 +168,14 @@ class Remote(Role):
         """Send the records that have gathered."""
         lines, self.lines = self.lines, []
         if lines and self.worker is not None:
-            self.runner.send_message("harness_records", {"worker": self.worker.index, "lines": lines})
+            self.runner.send_message("harness_records", {"worker": self.worker.part.index, "lines": lines})
 
-    def end(self, worker: Worker, order: dict[str, Any]) -> None:
+    def end(self, worker: Worker, run: str) -> None:
         """When all is written down, say so."""
         worker.finished.wait()
         self.send_lines()
-        counts = {"run": order["run"], "worker": worker.index, "sent": worker.sent, "failed": dict(worker.failed)}
-        self.runner.send_message("harness_done", counts)
+        counts = {"worker": worker.part.index, "sent": worker.sent, "failed": dict(worker.failed)}
+        self.runner.send_message("harness_done", {"run": run, **counts})
 
     def stopping(self) -> None:
         """Wait until all is written down; the master has set the time for it."""
@@ -198,7 +183,7 @@ class Remote(Role):
             self.worker.stop("stopped", HASTE_S)
 
     def quitting(self) -> None:
-        """As at the end of the test."""
+        """As at the end of the test; whatever waited for that gets its turn."""
         self.stopping()
         gevent.sleep(0)
 
@@ -208,9 +193,10 @@ class Master(Role):
 
     def __init__(self, environment: Environment, make_plan: MakePlan) -> None:
         super().__init__(environment)
-        self.runner: MasterRunner = environment.runner  # type: ignore[assignment]
+        assert isinstance(environment.runner, MasterRunner)
+        self.runner = environment.runner
         self.make_plan = make_plan
-        self.hellos: dict[str, dict[str, Any]] = {}
+        self.hellos: dict[str, str] = {}
         self.run = ""
         self.plan: Plan | None = None
         self.folder: Folder | None = None
@@ -221,17 +207,17 @@ class Master(Role):
         self.runner.register_message("harness_records", self.hear_records)
         self.runner.register_message("harness_done", self.hear_done)
 
-    def hear_hello(self, environment: Environment, msg: Any, **_: Any) -> None:
+    def hear_hello(self, msg: Any, **_: Any) -> None:
         """A worker has connected."""
-        self.hellos[msg.node_id] = msg.data
+        self.hellos[msg.node_id] = msg.data["host"]
 
-    def hear_records(self, environment: Environment, msg: Any, **_: Any) -> None:
+    def hear_records(self, msg: Any, **_: Any) -> None:
         """Records of a worker elsewhere."""
         if self.folder is not None:
             with self.folder.records(msg.data["worker"]).open("a", encoding="utf-8") as file:
                 file.writelines(msg.data["lines"])
 
-    def hear_done(self, environment: Environment, msg: Any, **_: Any) -> None:
+    def hear_done(self, msg: Any, **_: Any) -> None:
         """A worker has written all down."""
         if msg.data["run"] == self.run:
             self.done[msg.data["worker"]] = msg.data
@@ -240,22 +226,13 @@ class Master(Role):
     def started(self) -> None:
         """Tell every worker what to do, before Locust tells it to start."""
         with complaining(self.environment):
-            plan, calls, arrivals_ns, folder = layout(self.environment, self.make_plan)
+            self.folder = layout(self.environment, self.make_plan)
+            self.plan = self.folder.plan()
             clients = sorted(self.runner.clients, key=self.runner.get_worker_index)
             self.await_hellos(clients)
-            self.plan, self.folder, self.run, self.done = plan, folder, secrets.token_hex(8), {}
+            self.run, self.done = secrets.token_hex(8), {}
             self.members = {client: index for index, client in enumerate(clients)}
-            whole = {
-                "plan": plan.model_dump_json(),
-                "calls": [call.model_dump_json() for call in calls],
-                "arrivals": base64.b64encode(arrivals_ns.tobytes()).decode(),
-            }
-            wall_ns = time.time_ns() + LEAD_NS
-            for client, index in self.members.items():
-                near = self.hellos.get(client, {}).get("host") == machine()
-                order = {"run": self.run, "index": index, "count": len(clients), "start_wall_ns": wall_ns}
-                order |= {"folder": str(folder.path), "forward": False} if near else {"forward": True, **whole}
-                self.runner.send_message("harness_plan", order, client)
+            self.give_orders(self.folder, time.time_ns() + LEAD_NS)
             gevent.spawn(self.end, self.run)
 
     def await_hellos(self, clients: list[str]) -> None:
@@ -264,14 +241,26 @@ class Master(Role):
         while not self.hellos.keys() >= set(clients) and time.monotonic_ns() < until_ns:
             gevent.sleep(0.01)
 
-    def gone(self, client: str) -> bool:
+    def give_orders(self, folder: Folder, start_wall_ns: int) -> None:
+        """Tell each worker its part."""
+        common = {"run": self.run, "count": len(self.members), "start_wall_ns": start_wall_ns}
+        near = {"folder": str(folder.path.resolve()), "forward": False}
+        far: dict[str, Any] = {}
+        for client, index in self.members.items():
+            is_near = self.hellos.get(client) == machine()
+            if not is_near and not far:
+                far = {"forward": True, **packed(folder)}
+            order = {**common, "index": index, **(near if is_near else far)}
+            self.runner.send_message("harness_plan", order, client)
+
+    def is_gone(self, client: str) -> bool:
         """Whether a worker is not there any more."""
         node = self.runner.clients.get(client)
         return node is None or node.state == STATE_MISSING
 
     def is_over(self) -> bool:
         """Whether every worker is done or gone."""
-        return all(index in self.done or self.gone(client) for client, index in self.members.items())
+        return all(index in self.done or self.is_gone(client) for client, index in self.members.items())
 
     def await_over(self) -> None:
         """Wait until every worker is done or gone."""
@@ -282,7 +271,7 @@ class Master(Role):
     def end(self, run: str) -> None:
         """When every worker is done or gone, end the test."""
         self.await_over()
-        until_ns = time.monotonic_ns() + 2 * NS_PER_S
+        until_ns = time.monotonic_ns() + int(SPAWNING_S * NS_PER_S)
         while not self.runner.spawning_completed and time.monotonic_ns() < until_ns:
             gevent.sleep(0.05)  # else Locust goes on starting what has ended
         if run == self.run:
@@ -290,7 +279,7 @@ class Master(Role):
 
     def stop(self, drain_s: float) -> None:
         """Have every worker stop, and wait until it has."""
-        if self.plan is not None and not self.is_over():
+        if not self.is_over():
             self.runner.send_message("harness_stop", {"drain_s": drain_s})
             self.await_over()
 
@@ -305,8 +294,8 @@ class Master(Role):
         failed: Counter[str] = Counter()
         for counts in self.done.values():
             failed.update(counts["failed"])
-        lost = len(self.members) - len(self.done)
-        judge(self.environment, sum(counts["sent"] for counts in self.done.values()), failed, lost)
+        sent = sum(counts["sent"] for counts in self.done.values())
+        judge(self.environment, sent, failed, lost=len(self.members) - len(self.done))
 
 
 class complaining:  # noqa: N801  reads like a statement
@@ -328,43 +317,6 @@ class complaining:  # noqa: N801  reads like a statement
         return True
 
 
-def layout(
-    environment: Environment, make_plan: MakePlan
-) -> tuple[Plan, list[Call], "array[int]", Folder]:
-    """What to do, and the folder for it: the run's own, or a fresh one for plain Locust."""
-    if VARIABLE in os.environ:
-        folder = Folder(Path(os.environ[VARIABLE]))
-        return folder.plan(), folder.calls(), folder.arrivals_ns(), folder
-    plan, calls = make_plan(environment)
-    folder = Folder(Path(tempfile.mkdtemp(prefix="harness-load-")))
-    folder.write(plan, calls)
-    logger.info("What is sent and what comes back is written to %s", folder.path)
-    return plan, calls, array("q"), folder
-
-
-def ordered_folder(order: dict[str, Any]) -> Folder:
-    """The folder of an order; on a machine that does not see the master's, one of its own."""
-    if "folder" in order:
-        return Folder(Path(order["folder"]))
-    folder = Folder(Path(tempfile.mkdtemp(prefix="harness-load-")))
-    arrivals_ns = array("q", base64.b64decode(order["arrivals"]))
-    calls = [Call.model_validate_json(line) for line in order["calls"]]
-    folder.write(Plan.model_validate_json(order["plan"]), calls, arrivals_ns)
-    return folder
-
-
-def start_of(wall_ns: int) -> int:
-    """A moment of the wall clock on the monotonic one; now, where the clocks of two machines disagree."""
-    ahead_ns = wall_ns - time.time_ns()
-    return time.monotonic_ns() + (ahead_ns if abs(ahead_ns) < LARGEST_SKEW_NS else 0)
-
-
-def machine() -> str:
-    """A name for this machine as it runs now: two processes with the same one see the same files."""
-    boot = Path("/proc/sys/kernel/random/boot_id")
-    return f"{socket.gethostname()} {boot.read_text().strip() if boot.exists() else ''}"
-
-
 def is_headless(environment: Environment) -> bool:
     """Whether nobody watches."""
     return environment.web_ui is None
@@ -382,20 +334,11 @@ def judge(environment: Environment, sent: int, failed: Counter[str], lost: int) 
         environment.process_exit_code = 1 if failed or lost or not sent else 0
 
 
-def handle_ctrl_c(environment: Environment) -> None:
+def handle_ctrl_c() -> None:
     """Ctrl-C ends the run in order, a second one at once.
 
     Python would raise KeyboardInterrupt wherever the program is, also between the reading of bytes and
-    their keeping; this way it comes in a greenlet of its own.
+    their keeping; this way it always comes in the main greenlet, which waits and then shuts down.
     """
-    pressed: list[int] = []
     main = get_hub().parent
-
-    def interrupt() -> None:
-        get_hub().loop.run_callback(main.throw, KeyboardInterrupt)
-
-    def handle() -> None:
-        pressed.append(1)
-        interrupt()
-
-    gevent.signal_handler(signal.SIGINT, handle)
+    gevent.signal_handler(signal.SIGINT, lambda: get_hub().loop.run_callback(main.throw, KeyboardInterrupt))

@@ -116,10 +116,14 @@ class JournalWriter:
 
 
 class JournalReader:
-    """Reads a journal while it is written: each call of `frames` goes on where the last one ended."""
+    """Reads a journal while it is written: each call of `frames` goes on where the last one ended.
 
-    def __init__(self, path: Path) -> None:
+    Without `blobs` they are passed over, and every frame's is empty.
+    """
+
+    def __init__(self, path: Path, *, blobs: bool = True) -> None:
         self.file = path.open("rb")
+        self.blobs = blobs
 
     def frames(self) -> Iterator[Frame]:
         """The whole frames that are there by now and were not read before."""
@@ -132,11 +136,22 @@ class JournalReader:
         lengths = self.file.read(LENGTHS.size)
         if len(lengths) == LENGTHS.size:
             head_bytes, blob_bytes = LENGTHS.unpack(lengths)
-            rest = self.file.read(head_bytes + blob_bytes)
-            if len(rest) == head_bytes + blob_bytes:
-                return Frame(json.loads(rest[:head_bytes]), rest[head_bytes:])
+            head = self.file.read(head_bytes)
+            if len(head) == head_bytes and self.is_whole(start, head_bytes + blob_bytes):
+                return Frame(json.loads(head), self.blob(blob_bytes))
         self.file.seek(start)
         return None
+
+    def is_whole(self, start: int, length: int) -> bool:
+        """Whether a frame that starts there is all there."""
+        return os.fstat(self.file.fileno()).st_size >= start + LENGTHS.size + length
+
+    def blob(self, length: int) -> bytes:
+        """The blob that comes next."""
+        if self.blobs:
+            return self.file.read(length)
+        self.file.seek(length, os.SEEK_CUR)
+        return b""
 
     def close(self) -> None:
         """Let go of the file."""

@@ -12,8 +12,10 @@ from harness.core.dialects import BYTES
 from harness.load.journal import Ending
 from harness.load.records import Outcome
 
-AT_LENGTH = frozenset({"length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded"})
-"""Finish reasons of answers that ended at a limit of tokens: OpenAI and Ollama, Anthropic, Responses, Mistral."""
+AT_LENGTH = frozenset(
+    {"length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded"}
+)
+"""Finish reasons at a limit of tokens: OpenAI and Ollama, Anthropic, Responses, Mistral."""
 
 BROKEN = frozenset({Ending.CUT, Ending.RESET, Ending.PROTOCOL})
 LATE = frozenset({Ending.TIMEOUT, Ending.STALL})

@@ -17,6 +17,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -30,9 +31,11 @@ from harness.load.plan import Call, Plan
 from harness.load.records import EndRecord, Phase, Result, Stamps, Tick, WorkerRecord
 
 POLL_S = 0.05
+NICE = 10
+"""Deriving may wait, reading may not: where both want a core, the worker gets it."""
 NS_PER_US = 1000
-BRIEF = ("number", "call", "outcome", "error", "sent_ns", "end_ns", "response_bytes", "tokens_in", "tokens_out",
-         "content_events")  # fmt: skip
+BRIEF = ("number", "call", "outcome", "error", "sent_ns", "end_ns", "response_bytes", "tokens_in",
+         "tokens_out", "content_events")  # fmt: skip
 """The keys of a line on stdout: those of a `Result` that a worker has use for."""
 
 STATES = {Ending.DONE: State.COMPLETE, Ending.CLOSED: State.COMPLETE, Ending.CANCELLED: State.CLIENT_ABORT}
@@ -112,14 +115,14 @@ class Reducer:
 
     def exchange(self, call: Call, answered: Answered, blob: bytes) -> Exchange:
         """An answer as an exchange, which is what everything is derived from."""
-        request = Request(call.method, self.plan.target + call.path, call.headers, call.body.encode(), path=call.path)
+        request = Request(
+            call.method, self.plan.target + call.path, call.headers, call.body.encode(), path=call.path
+        )
         ended_ns = max(0, answered.end_ns - answered.sent_ns)
         state = STATES.get(Ending(answered.ending), State.UPSTREAM_CUT)
         if answered.status is None:
             return Exchange(request, None, State.CONNECT_FAILED, end_ns=ended_ns)
-        chunks = tuple(
-            (max(0, at - answered.sent_ns), data) for at, data in pieces_of(blob, answered.pieces)
-        )
+        chunks = tuple((max(0, at - answered.sent_ns), data) for at, data in pieces_of(blob, answered.pieces))
         head_ns = max(0, (answered.first_byte_ns or answered.end_ns) - answered.sent_ns)
         response = Response(answered.status, answered.headers, head_ns, chunks, ended_ns)
         return Exchange(request, response, state, end_ns=ended_ns)
@@ -139,11 +142,11 @@ def gaps(derived: Derived) -> tuple[tuple[int, int], ...]:
 def shared_reads(derived: Derived) -> int:
     """Events that came in one read with a later one: they have its arrival."""
     times = [event.offset_ns for event in derived.events]
-    return sum(before == after for before, after in zip(times, times[1:], strict=False))
+    return sum(before == after for before, after in pairwise(times))
 
 
 def offsets(derived: Derived) -> tuple[tuple[int, bool], ...]:
-    """The offset of each event, and whether it carried content; of those that came together, the first ones."""
+    """The offset of each event, and whether it carried content (of those that came together, the first)."""
     content = Counter(derived.content_ns)
     kept = []
     for event in derived.events:
@@ -194,7 +197,7 @@ def brief(result: Result) -> dict[str, Any]:
 
 
 def reduce(reducer: Reducer, journal: JournalReader, output: Output, is_gone: Callable[[], bool]) -> bool:
-    """Follow a journal to its end; False: it has none, since the worker is gone. `is_gone` may wait a little."""
+    """Follow a journal to its end; False: it has none, the worker is gone. `is_gone` may wait a little."""
     while True:
         gone = is_gone()  # asked first: what was written before is read below
         for frame in journal.frames():
@@ -218,6 +221,7 @@ def stdin_closes() -> bool:
 def main(folder: Path, worker: int, check: Check | None = None, *, echo: bool = False) -> int:
     """Reduce a worker's journal; the exit code."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the worker, whose end ends this one
+    os.nice(NICE)
     files = Folder(folder)
     reducer = Reducer(worker, files.plan(), files.calls(), check)
     journal = JournalReader(files.journal(worker))
@@ -240,5 +244,5 @@ def arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
 if __name__ == "__main__":
     given = arguments(argparse.ArgumentParser(prog="python -m harness.load.reducer"))
     code = main(given.folder, given.worker, echo=given.echo)
-    sys.stdout = None  # type: ignore[assignment]  # a worker that is gone must not fail the exit
+    sys.stdout = None  # a worker that is gone must not fail the exit
     raise SystemExit(code)

@@ -11,8 +11,8 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
+from urllib import request as environment
 from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies_environment, proxy_bypass_environment
 
 from harness.core.errors import BadInput
 from harness.core.url import origin
@@ -120,9 +120,11 @@ class Route:
 
 def proxy_for(scheme: str, host: str, port: int | None) -> Proxy | None:
     """The proxy that the environment names for a host; None: go straight."""
-    proxies = getproxies_environment()
+    proxies = environment.getproxies_environment()
     url = proxies.get(scheme) or proxies.get("all")
-    bypass = proxy_bypass_environment(f"{host}:{port}" if port else host, proxies)
+    bypass = environment.proxy_bypass_environment(  # type: ignore[attr-defined]  # of the stubs
+        f"{host}:{port}" if port else host, proxies
+    )
     return Proxy.of(url) if url and not bypass else None
 
 

@@ -36,7 +36,9 @@ def test_merging_is_adding_all_values_to_one(one: list[int], other: list[int], b
 
 
 @given(VALUES, VALUES, SHARPNESS, SHARPNESS)
-def test_merging_another_sharpness_keeps_its_own(one: list[int], other: list[int], bits: int, its: int) -> None:
+def test_merging_another_sharpness_keeps_its_own(
+    one: list[int], other: list[int], bits: int, its: int
+) -> None:
     merged = filled(one, bits)
     merged.merge(filled(other, its))
     assert merged.count == len(one) + len(other)
