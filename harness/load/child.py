@@ -1,0 +1,108 @@
+"""Locust as a child: `harness load` starts it for a run's folder, watches it and ends it.
+
+The law of this file: Locust monkey-patches its process, so it has one of its own, in a process group of
+its own: Ctrl-C at the terminal reaches `harness load` alone, which then ends the run in order.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+from harness.core.errors import BadInput
+from harness.load.folder import VARIABLE, Folder
+from harness.load.plan import Closed, Plan
+
+STOP_S = 20.0
+"""How long an ordered end may take: what is under way gets 5 s, then all is written down."""
+TAIL_BYTES = 16_384
+
+
+def locust_file() -> Path:
+    """The Locust file: beside this package in the wheel, beside `harness/` in a checkout."""
+    here = Path(__file__).resolve()
+    for place in (here.parent / "loadtests", here.parents[2] / "loadtests"):
+        if (place / "stream.py").exists():
+            return place / "stream.py"
+    raise BadInput("loadtests/stream.py is missing: install traffic-harness anew")
+
+
+class LocustChild:
+    """Locust, running a folder's plan; a context manager that ends it. What it says is in `locust.log`."""
+
+    def __init__(self, folder: Folder, workers: int, extra: Sequence[str] = ()) -> None:
+        self.log = folder.path / "locust.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [*command(folder.plan(), workers), *extra],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, VARIABLE: str(folder.path.resolve())},
+                start_new_session=True,
+            )
+
+    def poll(self) -> int | None:
+        """The exit code; None while it runs."""
+        return self.process.poll()
+
+    def wait(self, timeout_s: float | None = None) -> int | None:
+        """Wait for the end, at most so long; the exit code, None: it still runs."""
+        with suppress(subprocess.TimeoutExpired):
+            return self.process.wait(timeout_s)
+        return None
+
+    def stop(self) -> int:
+        """End it in order, by force where that takes too long; its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        if self.wait(STOP_S) is None:
+            self.kill()
+        return self.process.wait()
+
+    def kill(self) -> None:
+        """End it at once, with all of its workers; their reducers end by themselves."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def output_tail(self, lines: int = 20) -> str:
+        """The last lines of what it said."""
+        with self.log.open("rb") as file:
+            file.seek(max(0, self.log.stat().st_size - TAIL_BYTES))
+            text = file.read().decode("utf-8", "replace")
+        return "\n".join(text.splitlines()[-lines:])
+
+    def __enter__(self) -> "LocustChild":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def command(plan: Plan, workers: int) -> list[str]:
+    """The command line. Users of a closed loop all start at once: the plan's ramp is the worker's affair."""
+    workers = min(workers, plan.loop.concurrency) if isinstance(plan.loop, Closed) else workers
+    users = str(plan.loop.concurrency if isinstance(plan.loop, Closed) else workers)
+    line = [sys.executable, "-m", "locust", "-f", str(locust_file()), "--headless", "--only-summary"]
+    line += ["-u", users, "-r", users]
+    if workers < 2:
+        return line
+    port = str(free_port())
+    return [*line, "--processes", str(workers), "--master-port", port, "--master-bind-port", port,
+            "--master-bind-host", "127.0.0.1"]  # fmt: skip
+
+
+def free_port() -> int:
+    """A port that is free now: several runs on one machine must not share a master."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
