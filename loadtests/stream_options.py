@@ -7,7 +7,8 @@ from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 
 from harness.core.errors import BadInput
-from harness.load.plan import Api, Call, Closed, Plan
+from harness.load.plan import Call, Closed, Plan
+from harness.load.words import Api
 
 DRAIN_S = 10.0
 PROMPT = "Tell a story about a lighthouse."

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from harness.load.plan import Api
+from harness.load.words import Api
 
 JSON = ("content-type", "application/json")
 type Body = dict[str, Any]

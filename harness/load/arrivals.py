@@ -18,19 +18,12 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from itertools import count
+
+from harness.load.words import Pattern
 
 S = 1_000_000_000
 """Nanoseconds of a second."""
-
-
-class Pattern(StrEnum):
-    """How the gaps between arrivals are distributed. All have the mean 1 / rate."""
-
-    CONSTANT = "constant"
-    POISSON = "poisson"
-    GAMMA = "gamma"
 
 
 @dataclass(frozen=True, slots=True)

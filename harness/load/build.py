@@ -18,11 +18,12 @@ from harness.load.apis import API_OF_DIALECT, Server
 from harness.load.calls import Recorded, recorded_calls, wall_times
 from harness.load.options import Options, Swept, check, extra_of, sweep_of
 from harness.load.place import Place, place_of
-from harness.load.plan import Api, Call, Closed, Open, Plan
-from harness.load.prompts import Length, Maker, Prefix, Shape, read_prompts, synthesised, traced
+from harness.load.plan import Call, Closed, Open, Plan
+from harness.load.prompts import Length, Maker, Shape, read_prompts, synthesised, traced
 from harness.load.target import Key, Target, key_of
 from harness.load.tokens import Measure, estimate
 from harness.load.traces import Limit, Trace, read_trace
+from harness.load.words import Api, Pattern, Prefix
 
 CONCURRENCY = 8
 ROUNDS = 10
@@ -52,12 +53,16 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One run. `name` says which of a sweep it is (empty: there is but one); arrivals are of an open loop."""
+    """One run. `name` says which of a sweep it is (empty: there is but one); arrivals are of an open loop.
+
+    `rate`: requests a second that were asked for, where a random process decides when they are due.
+    """
 
     name: str
     plan: Plan
     calls: list[Call]
     arrivals: "array[int]"
+    rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +258,7 @@ def step(options: Options, source: Source, name: str, seed: int) -> Step:
     calls = source.calls(number_of(plan, due), seed)
     if options.fixed_schedule:
         calls = calls[: len(due)]
-    return Step(name, plan, calls, due)
+    return Step(name, plan, calls, due, options.request_rate)
 
 
 def plan_of(options: Options, known: Known) -> Plan:
@@ -264,7 +269,7 @@ def plan_of(options: Options, known: Known) -> Plan:
     return Plan(
         target=known.place.url,
         loop=Open(most_open=options.concurrency) if options.open_loop else loop,
-        workers=options.workers,
+        workers=options.workers if options.open_loop else min(options.workers, concurrency),
         request_count=count,
         duration_s=duration_s,
         warmup_requests=warmup_of(options, concurrency, count),
@@ -319,7 +324,7 @@ def due_of(options: Options, source: Source, plan: Plan, seed: int) -> "array[in
 def process_of(options: Options, seed: int) -> arrivals.Process:
     """The process of arrivals: Poisson, or gamma where a burstiness is given."""
     assert options.request_rate is not None
-    usual = arrivals.Pattern.POISSON if options.burstiness is None else arrivals.Pattern.GAMMA
+    usual = Pattern.POISSON if options.burstiness is None else Pattern.GAMMA
     return arrivals.Process(
         options.request_rate,
         options.arrival_pattern or usual,

@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.errors import BadInput
-from harness.load.arrivals import Pattern
-from harness.load.plan import Api
-from harness.load.prompts import Prefix
+from harness.load.words import Api, Pattern, Prefix
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

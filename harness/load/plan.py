@@ -6,7 +6,6 @@ worker reads its own environment (`key_variable`). Times are seconds in the plan
 and read it, and nanoseconds everywhere else.
 """
 
-from enum import StrEnum
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -38,16 +37,6 @@ class Open(Frozen):
 
     kind: Literal["open"] = "open"
     most_open: int | None = Field(default=None, ge=1)
-
-
-class Api(StrEnum):
-    """The protocols whose requests can be made up; recorded requests may be of any."""
-
-    CHAT = "chat"
-    COMPLETIONS = "completions"
-    RESPONSES = "responses"
-    ANTHROPIC = "anthropic"
-    OLLAMA = "ollama"
 
 
 class Plan(Frozen):

@@ -9,7 +9,6 @@ import json
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,16 +17,10 @@ from harness.core.errors import BadInput
 from harness.core.json_text import compact, healed
 from harness.load.apis import FORMS, Body, Server, limit_of, limited, streams
 from harness.load.place import Place
-from harness.load.plan import Api, Call
+from harness.load.plan import Call
 from harness.load.tokens import Measure
 from harness.load.traces import Row, Trace
-
-
-class Prefix(StrEnum):
-    """What a server's prefix cache is to make of the beginnings of prompts."""
-
-    HIT = "hit"
-    MISS = "miss"
+from harness.load.words import Api, Prefix
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,9 @@ from harness.core.json_text import parse
 from harness.core.visible import visible
 from harness.load.apis import DEFAULT_KEYS, FORMS, Body, Server
 from harness.load.place import Place
-from harness.load.plan import Api, Call
+from harness.load.plan import Call
 from harness.load.tokens import Measure, calibrate, estimate
+from harness.load.words import Api
 
 CONNECT_S = 10.0
 ANSWER_S = 60.0

@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from harness.load.plan import Api
+from harness.load.words import Api
 
 FIRST = "The"
 """The first word of every text: what it costs depends on what a template puts before it."""

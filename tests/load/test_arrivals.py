@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.load.arrivals import Extent, Pattern, Process, S, cut, from_start, wall_ns
+from harness.load.arrivals import Extent, Process, S, cut, from_start, wall_ns
+from harness.load.words import Pattern
 
 PATTERNS = st.sampled_from(list(Pattern))
 RATES = st.floats(0.01, 1e5)
