@@ -22,6 +22,7 @@ COMMANDS: dict[str, str] = {
     "replay": "harness.cli.replay:replay",
     "verify": "harness.cli.verify:verify",
     "validate": "harness.cli.validate:validate",
+    "load": "harness.cli.load:load",
     "ls": "harness.cli.ls:ls",
     "show": "harness.cli.show:show",
     "stats": "harness.cli.stats:stats",
@@ -34,6 +35,9 @@ COMMANDS: dict[str, str] = {
 
 RUN_PROGRAMS = ("record", "replay")
 """The commands that run a program behind `--`."""
+
+TAKE_MORE = ("load",)
+"""The commands that hand what stands behind `--` on, as options of another program."""
 
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """Errors of writing that are the disk's fault; what a command opens by name, it tells of itself."""
@@ -62,7 +66,7 @@ def top(
     ] = False,
 ) -> None:
     """Record, check, replay and load-test the traffic of LLM APIs, with every token at its own time."""
-    if ctx.obj is not None and ctx.invoked_subcommand not in RUN_PROGRAMS:
+    if ctx.obj is not None and ctx.invoked_subcommand not in (*RUN_PROGRAMS, *TAKE_MORE):
         takers = " and ".join(f"harness {name}" for name in RUN_PROGRAMS)
         raise BadInput(
             f"harness {ctx.invoked_subcommand} runs no program, but one stands behind '--': {takers} run it"

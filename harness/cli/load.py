@@ -1,36 +1,22 @@
 """`harness load`: put load on a streaming API, and say what users would feel, token by token."""
 
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import replace
-from datetime import datetime
+from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
 from harness.core.errors import BadInput, MissingExtra
-from harness.load.names import Api, Pattern, Prefix
-
-if TYPE_CHECKING:
-    from harness.load.build import Prepared, Step
-    from harness.load.options import Options
-    from harness.load.run import Wants
-    from harness.load.summary import Summary
-    from harness.load.validity import NullTest
-    from harness.store.load_runs import LoadWriter
-
-FOLDER = Path("recordings")
+from harness.load.words import Api, Pattern, Prefix
 
 
-def load(  # noqa: PLR0914  as many names as options
+def load(
     ctx: typer.Context,
     target: Annotated[
-        str, typer.Option(metavar="URL", help="Base URL of the API, with or without /v1 at its end.")
-    ],
+        str | None, typer.Option(metavar="URL", help="Base URL of the API, with or without /v1 at its end.")
+    ] = None,
     api: Annotated[
         Api | None, typer.Option(help="Protocol of made-up requests. [default: chat]", show_default=False)
     ] = None,
@@ -165,9 +151,14 @@ def load(  # noqa: PLR0914  as many names as options
     workers: Annotated[int, typer.Option(help="Processes that send.")] = 1,
     expect_workers: Annotated[
         int | None,
-        typer.Option(
-            help="Wait for so many workers on other machines ('harness load --worker').", show_default=False
-        ),
+        typer.Option(help="Wait for so many workers that --join this run.", show_default=False),
+    ] = None,
+    bind: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="With --expect-workers: where they join.")
+    ] = "127.0.0.1:5557",
+    join: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Be a worker of a run on another machine, nothing else."),
     ] = None,
     null_test: Annotated[
         bool,
@@ -218,15 +209,61 @@ def load(  # noqa: PLR0914  as many names as options
     limits the error_rate), a limit was not met or, with --validate, a rule is broken.
     """
     check_extra()
-    from harness.cli.load_run import Job, perform  # noqa: PLC0415
+    given = dict(locals())
+    words = [*(goodput or []), *(limits or [])]
+    if limits and not goodput:
+        raise BadInput(f"'{limits[0]}' is no option: 'harness load --help' lists them")
+    if join:
+        from harness.cli.load_join import join_run  # noqa: PLC0415
+
+        return join_run(join, ctx.obj)
+    if target is None:
+        raise BadInput("which API? Give its base URL with --target, like http://127.0.0.1:8000")
+    from harness.cli.load_job import Job, perform  # noqa: PLC0415
+
+    job = Job(
+        options=options_of(given),
+        slos=tuple(slo or ()),
+        goodput=tuple(words),
+        price=price,
+        yes=yes,
+        validate=validate,
+        null_test=null_test,
+        expect_workers=expect_workers,
+        bind=bind,
+        db=db,
+        export_jsonl=export_jsonl,
+        export_vllm=export_vllm,
+        export_aiperf=export_aiperf,
+        quiet=quiet,
+        as_json=as_json,
+        locust_options=tuple(ctx.obj or ()),
+    )
+    return perform(job)
+
+
+def check_extra() -> None:
+    """BadInput where load cannot run here."""
+    if sys.platform == "win32":
+        raise BadInput("harness load runs on Linux and macOS: on Windows, use it in WSL")
+    if find_spec("locust") is None or find_spec("psutil") is None:
+        raise MissingExtra("harness load", "load")
+
+
+RENAMED = {
+    "duration_s": "benchmark_duration",
+    "warmup_s": "warmup_duration",
+    "ramp_s": "ramp",
+    "timeout_s": "timeout",
+    "stall_s": "stall_timeout",
+    "drain_s": "drain",
+}
+"""Field of `Options` -> our parameter, where they differ: seconds are in the name there."""
+
+
+def options_of(given: dict[str, Any]) -> Any:
+    """The options that say what to send, from all parameters."""
     from harness.load.options import Options  # noqa: PLC0415
 
-    options = Options(
-        target=target,
-        api=api,
-        model=model,
-        recording=recording,
-        prompt_file=prompt_file,
-        trace=trace,
-    )
-    return 0
+    names = [field.name for field in fields(Options)]
+    return Options(**{name: given[RENAMED.get(name, name)] for name in names})
