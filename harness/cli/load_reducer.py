@@ -5,7 +5,6 @@
 It is `harness.load.reducer` with a check; only here may loading and validating meet.
 """
 
-import argparse
 from collections.abc import Iterable
 
 from harness.core.derive import Derived
@@ -23,4 +22,4 @@ def broken(exchange: Exchange, derived: Derived) -> Iterable[str]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(reducer.run(argparse.ArgumentParser(prog="python -m harness.cli.load_reducer"), broken))
+    raise SystemExit(reducer.run("python -m harness.cli.load_reducer", broken))

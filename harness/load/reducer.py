@@ -233,16 +233,17 @@ def main(folder: Path, worker: int, check: Check | None = None, *, echo: bool = 
     return 0
 
 
-def arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """The command line."""
+def run(program: str, check: Check | None = None) -> int:
+    """The command line `FOLDER WORKER [--echo]` of a program that reduces; the exit code."""
+    parser = argparse.ArgumentParser(prog=program)
     parser.add_argument("folder", type=Path)
     parser.add_argument("worker", type=int)
     parser.add_argument("--echo", action="store_true", help="write the records to stdout too")
-    return parser.parse_args()
+    given = parser.parse_args()
+    code = main(given.folder, given.worker, check, echo=given.echo)
+    sys.stdout = None  # a worker that is gone must not fail the exit
+    return code
 
 
 if __name__ == "__main__":
-    given = arguments(argparse.ArgumentParser(prog="python -m harness.load.reducer"))
-    code = main(given.folder, given.worker, echo=given.echo)
-    sys.stdout = None  # a worker that is gone must not fail the exit
-    raise SystemExit(code)
+    raise SystemExit(run("python -m harness.load.reducer"))
