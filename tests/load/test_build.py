@@ -1,4 +1,7 @@
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -186,8 +189,24 @@ def test_a_trace_is_played_as_it_was(
 def test_the_lengths_of_a_trace_at_another_rate(tmp_path: Path) -> None:
     step = only(trace=mooncake(tmp_path), concurrency=2, request_count=4)
     assert not step.arrivals
-    assert [call.tokens_in for call in step.calls] == [600, 601, 602, 603]
+    assert [call.tokens_in for call in step.calls] == [600, 601, 602, 603, 604, 605]
     assert len(only(trace=mooncake(tmp_path), request_rate=50.0, duration_s=9.0).calls) == 10
+
+
+def test_only_as_much_of_a_trace_as_is_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"timestamp": 0, "input_length": 9, "output_length": 1}\n' * 12_000)
+    assert len(only(trace=path, duration_s=9.0).calls) == MADE_UP
+    assert len(only(trace=path, request_count=3000).calls) == 3008
+    assert len(only(trace=path, request_count=20_000).calls) == 10_000
+    assert len(only(trace=path, fixed_schedule=True).calls) == 12_000
+
+
+def test_schedules_that_no_memory_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.load.build.MOST_ARRIVALS", 5)
+    assert len(only(request_rate=9.0, max_requests=5, request_count=5, warmup_request_count=0).arrivals) == 5
+    with pytest.raises(BadInput, match="more than 5 requests are due"):
+        only(request_rate=9.0, duration_s=60.0)
 
 
 def test_prompts_that_no_memory_holds(tmp_path: Path) -> None:
@@ -248,6 +267,23 @@ def test_all_is_made_ready_for_a_real_server(model_server: ModelServer, tmp_path
     folder = Folder(tmp_path / "run")
     folder.write(step.plan, step.calls, step.arrivals)
     assert (folder.plan(), folder.calls()) == (step.plan, step.calls)
+
+
+def test_a_replay_is_a_target_that_misses_nothing() -> None:
+    recording = Path(__file__).parents[2] / "recordings" / "tiny-llama.db"
+    command = [sys.executable, "-m", "harness", "replay", str(recording), "--port", "0", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        try:
+            assert server.stdout
+            url = server.stdout.readline().partition("listening on ")[2].partition(" ")[0].strip()
+            prepared = prepare(Options(target=f"{url}/v1", recording=recording), {})
+            for call in prepared.built.steps[0].calls:
+                prepared.target.try_out(call)
+            server.send_signal(signal.SIGINT)
+            summary = json.loads(server.communicate(timeout=30)[0].splitlines()[-1])
+        finally:
+            server.kill()
+    assert (summary["requests"], summary["missed"]) == (len(prepared.built.steps[0].calls), 0)
 
 
 def test_recorded_requests_ask_the_target_nothing(

@@ -27,6 +27,8 @@ def plan(**changes: object) -> Plan:
         "169.254.1.1",
         "fd00::1",
         "fe80::1%eth0",
+        "0.0.0.0",
+        "::",
         "::ffff:10.0.0.1",
         "localhost",
     ],
@@ -44,7 +46,6 @@ def test_this_machine_and_private_networks(host: str) -> None:
         "100.64.0.1",
         "2606:4700::1111",
         "::ffff:8.8.8.8",
-        "0.0.0.0",
         "nowhere.invalid",
         "192.0.2.1",
     ],
@@ -79,6 +80,19 @@ def test_figures(
     cost = (tokens_in + 10 * tokens_out) / 1e6
     assert found == Bill(requests, tokens_in, tokens_out, found.cost_usd, PRICE)
     assert found.cost_usd == pytest.approx(cost)
+
+
+@pytest.mark.parametrize(
+    ("loop", "tokens_out"),
+    [
+        (Closed(concurrency=2, ramp_s=0), 100 + 2 * 20 + 10),
+        (Open(most_open=1), 100 + 20 + 10),
+        (Open(most_open=None), 610),
+    ],
+)
+def test_a_limit_of_tokens_counts_with_what_is_under_way(loop: Closed | Open, tokens_out: int) -> None:
+    run = (plan(loop=loop, request_count=40, max_tokens=100), CALLS, 40)
+    assert bill([run], PRICE).tokens_out == tokens_out
 
 
 def test_a_sweep_costs_what_its_steps_cost() -> None:

@@ -135,6 +135,12 @@ def test_servers_are_known_by_their_signs(
     assert target(upstream.url).examine() == found
 
 
+def test_a_target_that_wants_a_key(upstream: "Upstream") -> None:
+    upstream.on("/v1/models", upstream.head(401, "Content-Length: 0"))
+    with pytest.raises(BadInput, match=r"refuses GET /v1/models: 401: set the API key in the environment"):
+        target(upstream.url).examine()
+
+
 def test_a_target_without_models_is_unknown(upstream: "Upstream") -> None:
     assert target(upstream.url).examine() == Found()
 
