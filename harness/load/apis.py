@@ -120,11 +120,16 @@ def exactly(tokens: int) -> Body:
 
 
 FIXED_LENGTH: dict[tuple[Server, Api], Callable[[int], Body]] = {
-    **{(Server.LLAMA_CPP, api): lambda _tokens: IGNORE_EOS for api in Api if api is not Api.OLLAMA},
+    **{
+        (Server.LLAMA_CPP, api): lambda _tokens: IGNORE_EOS
+        for api in (Api.CHAT, Api.COMPLETIONS, Api.RESPONSES)
+    },
     **{(server, Api.CHAT): exactly for server in (Server.VLLM, Server.SGLANG)},
     **{(server, Api.COMPLETIONS): exactly for server in (Server.VLLM, Server.SGLANG)},
 }
-"""What makes a server write exactly as many tokens as it may. llama.cpp turns all APIs into its own."""
+"""What makes a server write exactly as many tokens as it may.
+
+llama.cpp hands the fields of Responses on to its own API, and those of Anthropic messages not."""
 
 DEFAULT_KEYS: dict[Api, tuple[str, str]] = {
     Api.ANTHROPIC: ("ANTHROPIC_API_KEY", "api.anthropic.com"),

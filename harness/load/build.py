@@ -10,6 +10,7 @@ import secrets
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from operator import itemgetter
 
 from harness.core.errors import BadInput
@@ -34,6 +35,7 @@ INPUT_TOKENS, OUTPUT_TOKENS = 256, 128
 MADE_UP = 1000
 """Different prompts of a run whose number of requests is not known beforehand."""
 MOST_PROMPTS = 10_000
+MOST_ARRIVALS = 20_000_000
 BYTES_OF_TOKEN = 6
 MOST_BYTES = 2**31
 SEEDS = 2**31
@@ -188,8 +190,10 @@ class Source:
             return None
         count = options.request_count
         most = None if count is None else count + (options.warmup_request_count or 0)
+        if not options.fixed_schedule:
+            return read_trace(options.trace, Limit(MOST_PROMPTS))
         span = None
-        if options.fixed_schedule and options.duration_s and not options.warmup_request_count:
+        if options.duration_s and not options.warmup_request_count:
             span = round((options.duration_s + (options.warmup_s or 0)) * (options.speed or 1) * arrivals.S)
         limits = [limit for limit in (most, options.max_requests) if limit is not None]
         return read_trace(options.trace, Limit(min(limits, default=None), span))
@@ -214,7 +218,7 @@ class Source:
         if self.prompts:
             return self.prompts
         if self.trace:
-            rows = self.trace.rows[:number]
+            rows = self.trace.rows if self.options.fixed_schedule else self.trace.rows[: number or MADE_UP]
             check_size(sum(row.tokens_in for row in rows))
             return traced(self.maker, self.measure, replace(self.trace, rows=rows), seed)
         shape = shape_of(self.options)
@@ -313,7 +317,9 @@ def due_of(options: Options, source: Source, plan: Plan, seed: int) -> "array[in
         return array("q")
     extent = arrivals.Extent(plan.warmup_requests, plan.warmup_s, plan.request_count, plan.duration_s)
     times = source.times() if options.request_rate is None else process_of(options, seed).times_ns()
-    due = arrivals.cut(times, extent)
+    due = arrivals.cut(islice(times, MOST_ARRIVALS + 1), extent)
+    if len(due) > MOST_ARRIVALS:
+        raise BadInput(f"more than {MOST_ARRIVALS:,} requests are due: shorten --benchmark-duration")
     if plan.max_requests is not None:
         due = due[: plan.max_requests]
     if not due:

@@ -18,18 +18,21 @@ PRIVATE = tuple(
     map(
         ip_network,
         (
+            "0.0.0.0/32",
             "127.0.0.0/8",
             "10.0.0.0/8",
             "172.16.0.0/12",
             "192.168.0.0/16",
             "169.254.0.0/16",
-            "::1/128",
+            "::/127",
             "fc00::/7",
             "fe80::/10",
         ),
     )
 )
-"""Loopback, RFC 1918, link-local (RFC 3927), loopback, RFC 4193, link-local (RFC 4291)."""
+"""This host (what servers that listen everywhere print as their address), loopback, RFC 1918, link-local
+
+(RFC 3927); the same in IPv6: this host and loopback, RFC 4193, link-local (RFC 4291)."""
 
 UNLIMITED = 16_384
 """Output tokens that are assumed of a request which sets no limit."""
@@ -128,6 +131,8 @@ def part_of(
     pairs = list(zip(times, calls, strict=True))
     tokens_in = sum(n * tokens_of(call, estimated=estimated) for n, call in pairs)
     tokens_out = sum(n * output_of(call) for n, call in pairs)
+    most = most_output(plan, calls)
+    tokens_out = tokens_out if most is None else min(tokens_out, most)
     unlimited = sum(n for n, call in pairs if call.most_tokens_out is None)
     return requests, tokens_in, tokens_out, unlimited
 
@@ -145,6 +150,14 @@ def most_requests(plan: Plan, arrivals: int) -> int:
             "give --max-requests or --request-count"
         )
     return min(counts)
+
+
+def most_output(plan: Plan, calls: Sequence[Call]) -> int | None:
+    """Output tokens that `max_tokens` allows: those, and the answers under way when they are reached."""
+    width = plan.loop.concurrency if isinstance(plan.loop, Closed) else plan.loop.most_open
+    if plan.max_tokens is None or width is None:
+        return None
+    return plan.max_tokens + width * max(map(output_of, calls))
 
 
 def tokens_of(call: Call, *, estimated: bool) -> int:

@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
+from fnmatch import fnmatch
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from time import monotonic
@@ -109,8 +110,8 @@ OWNERS = {
 """Sign: `owned_by` of the first model in `/v1/models`."""
 HEADERS = {"llama.cpp": Server.LLAMA_CPP}
 """Sign: the `server` header."""
-HOSTS = {"api.openai.com": Server.OPENAI}
-"""Sign: the host."""
+HOSTS = {"api.openai.com": Server.OPENAI, "*.openai.azure.com": Server.OPENAI}
+"""Sign: the host, as a pattern of `fnmatch`."""
 
 
 class Target:
@@ -135,8 +136,11 @@ class Target:
             raise self.unreachable(error) from error
 
     def examine(self) -> Found:
-        """Who it is. BadInput where it cannot be reached; what it does not tell is unknown."""
-        reply = self.ask("GET", self.place.api_path("/models"), None)
+        """Who it is; what it does not tell is unknown. BadInput: it cannot be reached, or wants a key."""
+        path = self.place.api_path("/models")
+        reply = self.ask("GET", path, None)
+        if reply.status == 401:
+            raise BadInput(f"the target refuses GET {path}: 401{HINTS[401]}")
         models = models_in(reply.value())
         names = tuple(name for name, _ in models)
         return Found(names, server_of(self.place, reply, models[0][1] if models else ""))
@@ -197,7 +201,7 @@ class Target:
     ) -> HTTPResponse:
         """Send a request; its answer, of which the head has been read."""
         connection.putrequest(method, self.place.prefix + path, skip_accept_encoding=True)
-        own = {"accept-encoding": "identity", **dict(self.key_headers)}
+        own = {"accept-encoding": "identity", "user-agent": "harness", **dict(self.key_headers)}
         own |= {} if body is None else {"content-length": str(len(body))}
         for name, value in (*headers, *own.items()):
             connection.putheader(name, value.encode("utf-8", "surrogateescape"))
@@ -276,7 +280,8 @@ def models_in(value: Any) -> list[tuple[str, str]]:
 def server_of(place: Place, reply: Reply, owner: str) -> Server:
     """Which server it is, by the tables of signs."""
     name = (header(reply.headers, "server") or "").lower()
-    signs = (HOSTS.get(place.host), HEADERS.get(name), OWNERS.get(owner))
+    hosts = (server for pattern, server in HOSTS.items() if fnmatch(place.host, pattern))
+    signs = (*hosts, HEADERS.get(name), OWNERS.get(owner))
     return next((sign for sign in signs if sign), Server.UNKNOWN)
 
 

@@ -244,7 +244,7 @@ def numbered(path: Path, text: Iterable[str]) -> Iterator[tuple[int, Fields]]:
         for number, line in lines:
             yield number, json_fields(path, number, line)
         return
-    names = [name.strip() for name in next(csv.reader([head[1]]))]
+    names = names_of(path, head[1])
     empty = True
     for number, line in lines:
         empty = False
@@ -264,6 +264,14 @@ def json_fields(path: Path, number: int, line: str) -> Fields:
     if not isinstance(fields, dict):
         raise BadInput(f"{path}, line {number}: is no JSON object")
     return fields
+
+
+def names_of(path: Path, line: str) -> list[str]:
+    """The names in the header of a CSV file. BadInput."""
+    try:
+        return [name.strip() for name in next(csv.reader([line]))]
+    except (csv.Error, StopIteration):
+        raise BadInput(f"{path} is no trace that is known: {EXPECTED}") from None
 
 
 def csv_fields(path: Path, number: int, names: list[str], line: str) -> Fields:

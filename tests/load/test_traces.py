@@ -37,7 +37,9 @@ def test_bailian_counts_in_seconds_and_has_small_blocks(tmp_path: Path) -> None:
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_azure_of_both_years(tmp_path: Path, end: str) -> None:
     old = read_trace(
-        file(tmp_path, AZURE, "2023-11-16 18:15:46.6805900,374,44", "2023-11-16 18:15:50.9951690,0,7", end=end)
+        file(
+            tmp_path, AZURE, "2023-11-16 18:15:46.6805900,374,44", "2023-11-16 18:15:50.9951690,0,7", end=end
+        )
     )
     assert old.name == "Azure"
     assert old.rows[1].at_ns - old.rows[0].at_ns == 4_314_579_000
@@ -64,7 +66,9 @@ def test_rows_come_in_the_order_of_their_times(tmp_path: Path) -> None:
     assert [row.tokens_in for row in trace.rows] == [2, 3, 1]
 
 
-@pytest.mark.parametrize(("limit", "rows"), [(Limit(2), 2), (Limit(99), 4), (Limit(span_ns=3 * S), 3), (Limit(), 4)])
+@pytest.mark.parametrize(
+    ("limit", "rows"), [(Limit(2), 2), (Limit(99), 4), (Limit(span_ns=3 * S), 3), (Limit(), 4)]
+)
 def test_only_a_part_is_read(tmp_path: Path, limit: Limit, rows: int) -> None:
     lines = [BURST, "5,a,1,1,2,x", "7,a,2,1,3,x", "9,a,3,1,4,x", "10,a,3,1,4,x"]
     path = file(tmp_path, *lines)
@@ -85,10 +89,16 @@ BROKEN = [
     ([MOONCAKE.replace('"timestamp": 0', '"timestamp": -3')], "line 1: 'timestamp' is no time"),
     ([MOONCAKE.replace('"timestamp": 0', '"timestamp": 1e300')], "line 1: 'timestamp' is no time"),
     ([MOONCAKE.replace("[0, 1]", '["a"]')], "line 1: 'hash_ids' is no list of integers"),
-    ([MOONCAKE.replace('"timestamp"', '"time"')], "line 1: 'timestamp' is missing, which Mooncake traces have"),
+    (
+        [MOONCAKE.replace('"timestamp"', '"time"')],
+        "line 1: 'timestamp' is missing, which Mooncake traces have",
+    ),
     ([AZURE, f"{SECRET},1,2"], "line 2: 'TIMESTAMP' is no date and time"),
     ([AZURE, "2023-13-16 18:15:46,1,2"], "line 2: 'TIMESTAMP' is no date and time"),
-    ([AZURE, "2023-11-16 18:15:46,1,2", "2023-11-16 18:15:46,1"], "line 3: has 2 fields where the header has 3"),
+    (
+        [AZURE, "2023-11-16 18:15:46,1,2", "2023-11-16 18:15:46,1"],
+        "line 3: has 2 fields where the header has 3",
+    ),
     ([AZURE, f"2023-11-16 18:15:46,1,{SECRET}"], "line 2: 'GeneratedTokens' is no number"),
     ([BURST, f'5,"{SECRET},1,2,3,x'], "line 2: is no CSV"),
     ([BURST, "5,a,1,,2,x"], "line 2: 'Response tokens' is no number"),
@@ -123,17 +133,20 @@ def test_what_is_no_trace_is_refused(tmp_path: Path, lines: list[str], says: str
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     binary = tmp_path / "b"
     binary.write_bytes(b"\xff\xfe\x00")
-    for path, says in ((tmp_path / "none", "does not exist"), (tmp_path, "cannot be read"), (binary, "no UTF-8")):
+    for path, says in (
+        (tmp_path / "none", "does not exist"),
+        (tmp_path, "cannot be read"),
+        (binary, "no UTF-8"),
+    ):
         with pytest.raises(BadInput, match=says):
             read_trace(path)
 
 
 @given(st.lists(st.text(max_size=60), max_size=4), st.sampled_from(["", AZURE, BURST, MOONCAKE]))
 def test_no_text_breaks_the_reader(lines: list[str], head: str) -> None:
+    said = ""
     try:
-        trace = trace_of(Path("t"), [head, *lines], Limit())
+        assert trace_of(Path("t"), [head, *lines], Limit()).rows
     except BadInput as error:
-        assert str(error).startswith("t")
-        assert "\n" not in str(error)
-    else:
-        assert trace.rows
+        said = str(error)
+    assert not said or (said.startswith("t") and "\n" not in said)
