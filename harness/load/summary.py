@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -122,11 +121,11 @@ def load_of(plan: Plan) -> str:
 def digits(value: float | None) -> str:
     """A figure with three digits that matter.
 
-    >>> digits(None), digits(0.0461), digits(1234.4), digits(12.34)
-    ('-', '0.046', '1,234', '12.3')
+    >>> digits(None), digits(0.0), digits(0.0461), digits(1234.4), digits(12.34)
+    ('-', '0', '0.046', '1,234', '12.3')
     """
-    if value is None:
-        return "-"
+    if not value:
+        return "-" if value is None else "0"
     return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3}f}"
 
 
@@ -136,7 +135,9 @@ def closing(summary: Summary) -> RenderableType:
     return Group(
         verdict(summary),
         counts(figures),
-        Padding(latencies(figures), (1, 0)),
+        Text(),
+        latencies(figures),
+        Text(),
         rates(figures),
         *slo_lines(summary),
         client(summary),
@@ -202,7 +203,7 @@ def rates(figures: Figures) -> Text:
     told = [f"{digits(value)} {title}" for title, value in known.items() if value is not None]
     if figures.slo_attainment is not None:
         told.append(f"{percent(figures.slo_attainment)} good")
-    told.append(f"{digits(figures.concurrency_mean)} at once ({figures.concurrency_max:,} at most)")
+    told.append(f"{digits(figures.concurrency_mean)} at once on average, {figures.concurrency_max:,} at most")
     return Text(" · ".join(told))
 
 

@@ -14,14 +14,15 @@ from harness.core.errors import BadInput
 from harness.core.exchange import Exchange
 from harness.demo.model_server import MODEL, ModelServer
 from harness.load.apis import Server
-from harness.load.arrivals import Pattern, S
+from harness.load.arrivals import S
 from harness.load.build import MADE_UP, Known, build, prepare
 from harness.load.care import Price
 from harness.load.folder import Folder
 from harness.load.options import Options
 from harness.load.place import place_of
-from harness.load.plan import Api, Closed, Open
+from harness.load.plan import Closed, Open
 from harness.load.tokens import WORDS, Measure
+from harness.load.words import Api, Pattern
 
 if TYPE_CHECKING:
     from tests.plugins.wire import Upstream

@@ -4,9 +4,8 @@ from typing import Any
 import pytest
 
 from harness.core.errors import BadInput
-from harness.load.arrivals import Pattern
 from harness.load.options import CONTRADICTIONS, MADE_UP, Options, Swept, check, extra_of, sweep_of
-from harness.load.prompts import Prefix
+from harness.load.words import Pattern, Prefix
 
 REC, TRACE, FILE = {"recording": Path("r")}, {"trace": Path("t")}, {"prompt_file": Path("p")}
 RATE = {"request_rate": 2.0}

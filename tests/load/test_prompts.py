@@ -12,10 +12,11 @@ from harness.core.errors import BadInput
 from harness.core.exchange import Request
 from harness.load.apis import FORMS, Server, limit_of
 from harness.load.place import place_of
-from harness.load.plan import Api, Call
-from harness.load.prompts import Length, Maker, Prefix, Shape, read_prompts, synthesised, traced
+from harness.load.plan import Call
+from harness.load.prompts import Length, Maker, Shape, read_prompts, synthesised, traced
 from harness.load.tokens import WORDS, Measure
 from harness.load.traces import Row, Trace
+from harness.load.words import Api, Prefix
 
 PLACE = place_of("http://h:1")
 MEASURE = Measure(WORDS, base=5, exact=True)

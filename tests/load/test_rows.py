@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plugins.results import made_end, made_failure, made_result, made_tick, made_worker
 
 from harness.load.clock import RunClock
 from harness.load.plan import Closed, Open, Plan
@@ -13,6 +12,7 @@ from harness.load.records import Outcome, Record, Result
 from harness.load.rows import Keeper, result_of, run_of, worker_row
 from harness.load.workers import Workers
 from harness.store.load_runs import Completion, LoadWriter, load_requests, load_run, load_workers
+from tests.plugins.results import made_end, made_failure, made_result, made_tick, made_worker
 
 CLOCK = RunClock("here", 1_700_000_000_000_000_000, 5, 30)
 PLAN = Plan(target="http://127.0.0.1:1", loop=Closed(concurrency=8), workers=2)

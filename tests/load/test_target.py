@@ -15,10 +15,11 @@ from harness.core.exchange import Exchange, Request, Response
 from harness.demo.model_server import MODEL, ModelServer
 from harness.load.apis import FIXED_LENGTH, Server
 from harness.load.place import place_of
-from harness.load.plan import Api, Call
-from harness.load.prompts import Length, Maker, Prefix, Shape, synthesised
+from harness.load.plan import Call
+from harness.load.prompts import Length, Maker, Shape, synthesised
 from harness.load.target import Found, Key, Target, key_of
 from harness.load.tokens import estimate
+from harness.load.words import Api, Prefix
 
 if TYPE_CHECKING:
     from tests.plugins.wire import Upstream

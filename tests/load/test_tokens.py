@@ -3,8 +3,8 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.load.plan import Api
 from harness.load.tokens import FEWEST, FIRST, WORDS, calibrate, estimate
+from harness.load.words import Api
 
 KNOWN = frozenset(WORDS[::3])
 
