@@ -188,11 +188,11 @@ class Source:
         options = self.options
         if options.trace is None:
             return None
-        count = options.request_count
-        most = None if count is None else count + (options.warmup_request_count or 0)
         if not options.fixed_schedule:
             return read_trace(options.trace, Limit(MOST_PROMPTS))
-        span = None
+        most = span = None
+        if options.request_count and not options.warmup_s:
+            most = options.request_count + (options.warmup_request_count or 0)
         if options.duration_s and not options.warmup_request_count:
             span = round((options.duration_s + (options.warmup_s or 0)) * (options.speed or 1) * arrivals.S)
         limits = [limit for limit in (most, options.max_requests) if limit is not None]
@@ -218,7 +218,7 @@ class Source:
         if self.prompts:
             return self.prompts
         if self.trace:
-            rows = self.trace.rows if self.options.fixed_schedule else self.trace.rows[: number or MADE_UP]
+            rows = self.trace.rows[: number or MADE_UP]
             check_size(sum(row.tokens_in for row in rows))
             return traced(self.maker, self.measure, replace(self.trace, rows=rows), seed)
         shape = shape_of(self.options)

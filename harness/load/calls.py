@@ -5,17 +5,19 @@ secret is sent, nor the mask that stands for one: a recording holds no key, a ru
 that belong to a connection, a client or a trace are left out.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from harness.core.derive import derive
 from harness.core.dialects import recognise
 from harness.core.encoding import decode_body, encoding_of
 from harness.core.errors import BadInput
 from harness.core.exchange import Exchange, Headers
+from harness.core.interchange import TOKEN
 from harness.core.json_text import compact, healed, parse
 from harness.core.masks import HEADERS, MASK
 from harness.load.apis import API_OF_DIALECT, FORMS, limit_of, streams
@@ -122,17 +124,23 @@ def recorded_path(path: str, *, versioned: bool) -> str:
     kept = "&".join(pair for pair in query.split("&") if pair and MARK not in unquote(pair))
     if versioned and not has_version(plain) and plain in UNVERSIONED:
         plain = f"/v1{plain}"
-    return f"{plain}?{kept}" if kept else plain
+    return quote(f"{plain}?{kept}" if kept else plain, PLAIN, errors="surrogateescape")
 
 
+PLAIN = "".join(map(chr, range(0x21, 0x7F)))
+"""What is left as it is in a path, percent signs included."""
 UNVERSIONED = frozenset(form.path for form in FORMS.values() if form.versioned)
 
 
 def sendable(headers: Headers) -> Headers:
     """The headers that belong to the content."""
-    return tuple(
-        (name, value) for name, value in headers if not is_dropped(name.lower()) and MARK not in value
-    )
+    kept = [(name, value) for name, value in headers if not is_dropped(name.lower())]
+    return tuple((name, value) for name, value in kept if can_be_sent(name, value))
+
+
+def can_be_sent(name: str, value: str) -> bool:
+    """Whether a header is well-formed text (RFC 9110, 5.6.2), and no mask."""
+    return MARK not in value and healed(value) == value and re.fullmatch(TOKEN, name) is not None
 
 
 def is_dropped(name: str) -> bool:

@@ -66,6 +66,12 @@ def place_of(text: str) -> Place:
         scheme, host, port = origin(text)
     except ValueError as error:
         raise BadInput(f"--target {text!r} {error}: give it as http://HOST:PORT or https://HOST") from None
+    if not text.isascii() or not text.isprintable():
+        raise BadInput(f"--target {text!r} is no URL: write other letters than ASCII as %XX or in punycode")
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        raise BadInput(f"--target {text!r} is no URL: its host is malformed") from None
     parts = urlsplit(text)
     for what, part in {
         "a query": parts.query,

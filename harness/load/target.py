@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
 from pathlib import Path
 from time import monotonic
 from typing import Any, Literal
@@ -58,11 +58,11 @@ def key_of(
     """
     kind: KeyHeader = "x-api-key" if api is Api.ANTHROPIC else "authorization"
     if variable is not None:
-        if not environ.get(variable):
+        if not environ.get(variable, "").strip():
             raise BadInput(f"--key-variable {variable}: the environment has no such variable, or it is empty")
         return Key(variable, kind)
     usual, owner = DEFAULT_KEYS.get(api, ("", ""))
-    fits = environ.get(usual) and (private or place.host == owner)
+    fits = environ.get(usual, "").strip() and (private or place.host == owner)
     return Key(usual if fits else None, kind)
 
 
@@ -241,6 +241,7 @@ FAILURES: tuple[tuple[type[Exception], Callable[[Place, Any], str]], ...] = (
     (ssl.SSLError, lambda *_: "it does not speak TLS: is it an http:// URL?"),
     (TimeoutError, lambda place, _: f"{place.authority} does not answer: is it the right address?"),
     (ConnectionResetError, lambda *_: "it closed the connection without an answer: is it the right port?"),
+    (IncompleteRead, lambda *_: "it broke its answer off"),
     (HTTPException, lambda *_: "it answers, but not with HTTP: is it the right port?"),
     (OSError, lambda _, error: f"it cannot be reached: {error.strerror or type(error).__name__}"),
 )

@@ -175,6 +175,7 @@ def mooncake(folder: Path) -> Path:
         ({"request_count": 3}, 3, 1.0),
         ({"request_count": 3, "warmup_request_count": 2}, 5, 2.0),
         ({"max_requests": 2}, 2, 0.5),
+        ({"request_count": 3, "warmup_s": 1.0}, 5, 2.0),
     ],
 )
 def test_a_trace_is_played_as_it_was(

@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.core.errors import BadInput
 from harness.core.exchange import Exchange, Headers, Request, Response, State
 from harness.core.interchange import to_line
 from harness.load.calls import Recorded, recorded, recorded_calls, wall_times
 from harness.load.place import place_of
+from harness.load.plan import Call
 
 S = 1_000_000_000
 ROOT = Path(__file__).parents[2]
@@ -86,6 +89,8 @@ def test_headers_of_the_content_stay_and_secrets_and_hops_do_not() -> None:
         ("traceparent", "00-1"),
         ("X-Harness-Exchange", "3"),
         ("Expect", "100-continue"),
+        ("X-Bytes", "caf\udce9"),
+        ("caf\u00e9", "x"),
     )
     mixed = (*dropped[:5], *kept, *dropped[5:])
     assert call_of(exchange(headers=mixed)).call.headers == kept
@@ -103,6 +108,7 @@ def test_headers_of_the_content_stay_and_secrets_and_hops_do_not() -> None:
             "/openai/deployments/x/chat/completions?api-version=1",
         ),
         ("/api/v1/chat/completions", "/api/v1/chat/completions"),
+        ("/v1/chat/completions?a=\udce9 \u00e9%41", "/v1/chat/completions?a=%E9%20%C3%A9%41"),
     ],
 )
 def test_paths_are_those_of_the_client_with_a_version_and_without_keys(recorded_path: str, path: str) -> None:
@@ -167,6 +173,22 @@ def test_the_committed_recording() -> None:
     assert not [one for one in found if "redacted" in str(one.call.headers)]
     assert not [one for one in found if dict(one.call.headers).keys() & {"authorization", "host", "Host"}]
     assert all(one.at_ns for one in found)
+
+
+@given(
+    st.text(st.characters(codec=None), max_size=20),
+    st.lists(st.tuples(st.text(max_size=5), st.text(st.characters(codec=None), max_size=20)), max_size=3),
+)
+def test_whatever_was_recorded_can_be_written_down_and_sent(
+    path: str, headers: list[tuple[str, str]]
+) -> None:
+    made = exchange(headers=(*JSON, *headers), path="/v1/chat/completions")
+    made = replace(made, request=replace(made.request, path=f"/v1/chat/completions?{path}"))
+    call = call_of(made).call
+    assert Call.model_validate_json(call.model_dump_json()) == call
+    assert call.path.isascii()
+    assert call.path.isprintable()
+    assert " " not in call.path
 
 
 def times(*requests: Recorded) -> list[int]:

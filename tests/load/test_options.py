@@ -56,6 +56,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"sweep": "rate=1", **REC, "fixed_schedule": True}, "--sweep rate=... does not go with --fixed"),
     ({"sweep": "speed=1"}, "is no sweep"),
     ({"extra_body": "[]"}, "--extra-body is no JSON object"),
+    ({"extra_body": "{"}, "--extra-body is no JSON object"),
     ({"concurrency": 0}, "--concurrency 0 must be more than 0"),
     ({"request_rate": -1.0}, "--request-rate -1 must be more than 0"),
     ({"request_rate": float("nan")}, "--request-rate nan must be more than 0"),

@@ -142,6 +142,11 @@ def test_a_target_that_wants_a_key(upstream: "Upstream") -> None:
         target(upstream.url).examine()
 
 
+def test_a_list_of_models_that_is_none(upstream: "Upstream") -> None:
+    upstream.on("/v1/models", upstream.head(200, "Content-Length: 4") + b"<ok>")
+    assert target(upstream.url).examine() == Found()
+
+
 def test_a_target_without_models_is_unknown(upstream: "Upstream") -> None:
     assert target(upstream.url).examine() == Found()
 
@@ -213,6 +218,19 @@ def test_what_a_run_would_count_as_a_failure(
         target(upstream.url).try_out(CALL)
     assert SECRET not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        (b"SSH-2.0\r\n", "answers, but not with HTTP"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"5\r\ndata", "broke its answer off"),
+    ],
+)
+def test_a_first_request_that_breaks_off(upstream: "Upstream", said: bytes, says: str) -> None:
+    upstream.on(CALL.path, said, upstream.CLOSE)
+    with pytest.raises(BadInput, match=says):
+        target(upstream.url).try_out(CALL)
 
 
 def test_a_request_without_a_stream_needs_none(upstream: "Upstream") -> None:
@@ -332,7 +350,7 @@ OPENAI, ANTHROPIC, OTHER, LOCAL = (
     place_of(f"https://{host}")
     for host in ("api.openai.com", "api.anthropic.com", "openrouter.ai", "127.0.0.1")
 )
-KEYS = {"OPENAI_API_KEY": "a", "ANTHROPIC_API_KEY": "b", "MINE": "c", "EMPTY": ""}
+KEYS = {"OPENAI_API_KEY": "a", "ANTHROPIC_API_KEY": "b", "MINE": "c", "EMPTY": " "}
 
 
 @pytest.mark.parametrize(
