@@ -48,8 +48,9 @@ def verify(
     """Replay every exchange to an accurate client: are the bytes equal, and how far off are the times?
 
     The errors are those of chunks: arrival minus recorded offset, both from the request. They stand
-    beside a floor measured meanwhile (how late this machine wakes an idle timer) and beside the
-    server's own figures. Exit code 1: not met; 3: too noisy to tell, or nothing to judge.
+    beside a floor measured meanwhile (how late this machine wakes an idle timer), the client's own
+    lag (on Linux it does not count, since the kernel stamps what comes in), and the server's own
+    figures. Exit code 1: not met; 3: too noisy to tell, or nothing to judge.
     """
     from harness.cli.progress import progress_bar  # noqa: PLC0415
     from harness.verify.run import verify as run  # noqa: PLC0415
@@ -107,7 +108,7 @@ QUANTILES = {"p50_ms": 0.5, "p99_ms": 0.99, "max_ms": 1.0}
 
 
 def summary_of(result: "Verification") -> list[dict[str, Any]]:
-    """All errors together, those of the first tokens, drift, and the floor beside them."""
+    """All errors together, those of the first tokens, drift, and beside them the floor and the client."""
     errors = tuple(error for one in result.results for error in one.errors_ns)
     first = tuple(one.ttft_error_ns for one in result.results if one.ttft_error_ns is not None)
     drifts = tuple(one.drift_ns for one in result.results if one.drift_ns is not None)
@@ -116,6 +117,7 @@ def summary_of(result: "Verification") -> list[dict[str, Any]]:
         "error of first tokens": first,
         "drift": drifts,
         "floor: idle timers of this machine": result.floor_ns,
+        "client: how late it sent and read": result.client_ns,
     }
     return [{"what": what, "count": len(values), **figures(values)} for what, values in rows.items()]
 

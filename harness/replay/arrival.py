@@ -9,10 +9,9 @@ no stamp, or the transport reads other bytes than were looked at, the time of re
 import socket
 import time
 
-from harness.kernel_stamps import ANCILLARY_BYTES, Carry, stamp_of
+from harness.kernel_stamps import ANCILLARY_BYTES, arrival_of
 
 READ_BYTES = 256 * 1024
-CARRY_TRIES = 3
 PEEK = getattr(socket, "MSG_PEEK", 0) | getattr(socket, "MSG_DONTWAIT", 0)
 PEEKED = bytearray(READ_BYTES)
 """What is looked at is not used: all connections share the room for it."""
@@ -37,14 +36,14 @@ class Arrival:
             size, ancillary, _, _ = self.socket.recvmsg_into([PEEKED], ANCILLARY_BYTES, PEEK)
         except OSError:  # nothing there, or the client is gone: the transport finds out and says so
             return
-        stamp_ns = stamp_of(ancillary)
-        if stamp_ns is not None:
-            self.size, self.at_ns = size, Carry.measure(CARRY_TRIES).to_monotonic(stamp_ns)
+        at_ns = arrival_of(ancillary)
+        if at_ns is not None:
+            self.size, self.at_ns = size, at_ns
 
     def of(self, size: int) -> int:
         """When the last of `size` bytes came in that were read now, in ns of `time.monotonic_ns`."""
         now_ns = time.monotonic_ns()
-        return min(self.at_ns, now_ns) if size == self.size else now_ns
+        return min(self.at_ns, now_ns) if 0 < size == self.size else now_ns
 
     def let_go(self) -> None:
         """Leave the file to its transport."""
