@@ -33,7 +33,8 @@ SUMMARY = (
     Column("p99_ms", right=True),
     Column("max_ms", right=True),
 )
-EXIT_CODES = {"met": 0, "not met": 1, "machine too noisy to tell": 3, "nothing to judge": 3}
+NOISY = "machine too noisy to tell"
+EXIT_CODES = {"met": 0, "not met": 1, NOISY: 3, "nothing to judge": 3}
 NS_PER_MS = 1e6
 
 
@@ -138,4 +139,7 @@ def print_report(
         print(f"not replayed, since the recorder stopped: {', '.join(map(str, result.skipped))}")
     faults = sum(one.fault is not None for one in result.results)
     print(f"{counted(len(result.results), 'exchange')}, {faults} with other bytes or another end")
+    if result.verdict.value == NOISY:
+        stall_ms = max(*result.floor_ns, *result.client_ns) / NS_PER_MS
+        print(f"the machine itself stood still for up to {stall_ms:.1f} ms: try again when it is less busy")
     print(f"verdict: {result.verdict.value} (tolerance: p99 of {tolerance_ms:g} ms)")

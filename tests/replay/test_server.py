@@ -2,7 +2,10 @@
 
 import http.client
 import json
+import os
+import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -306,6 +309,25 @@ def test_chunks_come_at_their_times_and_not_before(exchange: Make, serve: Serve)
     early = [due - at for at, due in zip(arrivals, offsets, strict=True)]
     assert max(early) < 1, "a chunk came before its time"
     assert arrivals[1] - arrivals[0] < 20, "a gap of 0.05 ms was not kept near zero"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux stamps what comes in")
+def test_a_request_that_waits_for_the_server_is_answered_at_its_times(exchange: Make, serve: Serve) -> None:
+    server = serve(exchange(chunks=((1000, b"hello"),)))
+    with server.connect() as connection:
+        connection.sendall(post(path="/__admin/health"))
+        connection.recv(65536)
+        os.kill(server.child.process.pid, signal.SIGSTOP)
+        try:
+            start = time.monotonic()
+            connection.sendall(post())
+            threading.Event().wait(0.9)
+        finally:
+            os.kill(server.child.process.pid, signal.SIGCONT)
+        got = b""
+        while b"hello" not in got:
+            got += connection.recv(65536)
+        assert 0.99 < time.monotonic() - start < 1.7
 
 
 @pytest.mark.parametrize(
