@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from harness.child import Child
 from harness.core.exchange import Exchange, Headers, State
 
 MS = 1_000_000
@@ -309,6 +310,22 @@ def test_chunks_come_at_their_times_and_not_before(exchange: Make, serve: Serve)
     early = [due - at for at, due in zip(arrivals, offsets, strict=True)]
     assert max(early) < 1, "a chunk came before its time"
     assert arrivals[1] - arrivals[0] < 20, "a gap of 0.05 ms was not kept near zero"
+
+
+WITHOUT_UVLOOP = "import sys; sys.modules['uvloop'] = None; from harness.cli.app import main; main()"
+
+
+def test_where_uvloop_is_missing_the_stock_loop_serves_alike(
+    exchange: Make, recording: Callable[..., Path]
+) -> None:
+    path = recording(exchange(b"1", ((0, b"one"), (50, b"two"))), exchange(b"2", ((0, b"x" * 1_000_000),)))
+    with Child([sys.executable, "-c", WITHOUT_UVLOOP, "replay", str(path), "--port", "0"]) as child:
+        host, _, port = child.url.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            connection.sendall(post(b"1") + post(b"2", close=True))
+            answer = read_all(connection)
+    assert body_of(answer).startswith(chunked(b"one", b"two"))
+    assert answer.count(b"x") >= 1_000_000
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux stamps what comes in")
