@@ -24,9 +24,18 @@ UNIT = re.compile(rb"\\u([0-9A-Fa-f]{4})|\\(.)|[\xc2-\xf4][\x80-\xbf]+|.", re.DO
 
 ESCAPES = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 
-PAIR = re.compile(rb'"(\w+)"\s*+:\s*+"((?:[^"\\\r\n]++|\\[^\r\n])*+)"')
-SEVERAL = re.compile(rb'"(?:\w+_)?index"\s*+:\s*+[1-9]|"top_logprobs"\s*+:\s*+\[\s*+\{')
-"""More than one choice, tool call, part or likely token: their pieces may come interleaved."""
+SPECIAL = re.compile(rb"\\u([0-9A-Fa-f]{4})|\\(.)|[\xc2-\xf4][\x80-\xbf]+|[\x80-\xff]", re.DOTALL)
+"""A character that is not written as itself, or is not ASCII."""
+
+PAIR = re.compile(rb'"(\w+)"\s*+:\s*+"([^"\\\r\n]*+(?:\\[^\r\n][^"\\\r\n]*+)*+)"')
+SEVERAL = (re.compile(rb'index"\s*+:\s*+[1-9]'), re.compile(rb'"top_logprobs"\s*+:\s*+\[\s*+\{'))
+"""More than one choice, tool call, part or likely token: their pieces may come interleaved.
+
+Each begins with a literal, for which `re` looks ten times as fast as for a choice between two.
+"""
+
+REPEATED = 256
+"""Bytes that show all there is to see of a text that repeats one piece, such as an id in every event."""
 
 INDEXES = frozenset({b"index", b"output_index", b"content_index", b"summary_index", b"item_id"})
 TOKENS = frozenset({b"token", b"tokens"})
@@ -69,12 +78,19 @@ class _Value:
 
 def may_say(body: bytes, find: Find) -> bool:
     """Whether a closer look may find a secret said piece by piece. Fast: the usual answer is no."""
-    if SEVERAL.search(body):
+    if any(form.search(body) for form in SEVERAL):
         return True
     texts: dict[bytes, list[bytes]] = {}
     for name, raw in PAIR.findall(body):
         texts.setdefault(name, []).append(raw)
-    return any(find(_plain(b"".join(pieces)))[1] for pieces in texts.values())
+    return find(b"\n".join(map(_told, texts.values())))[1] > 0
+
+
+def _told(pieces: list[bytes]) -> bytes:
+    """The text that the pieces are together; of one that only repeats, a part."""
+    if len(set(pieces)) == 1:
+        pieces = pieces[: REPEATED // max(1, len(pieces[0])) + 2]
+    return _plain(b"".join(pieces))
 
 
 def mask_said(body: bytes, said: Iterable[str], find: Find) -> tuple[bytes, int]:
@@ -160,7 +176,7 @@ def _plain(raw: bytes) -> bytes:
     """A JSON string as plain text, a byte a character; what is not ASCII is `?`."""
     if b"\\" not in raw and raw.isascii():
         return raw
-    return b"".join(_character(unit) for unit in UNIT.finditer(raw))
+    return SPECIAL.sub(_character, raw)
 
 
 def _character(unit: re.Match[bytes]) -> bytes:
