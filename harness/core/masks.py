@@ -194,7 +194,8 @@ def long_mask(secret: bytes) -> bytes:
 class Row:
     """A literal that must be there, and the pattern: what is kept (group 1), and the secret (the last group).
 
-    With `any_case` the literal is in lower case and found in any.
+    With `any_case` the literal is in lower case and found in any. No literal has a comma, so that it may
+    be looked for in each part between two of them.
     """
 
     literal: bytes
@@ -221,12 +222,12 @@ class Row:
         """Finds keys of this form. ValueError: the form is no regular expression."""
         prefix = re.escape(key.prefix.encode())
         before = b"|".join(form % prefix for form in BEFORE_KEY)
-        return cls(key.prefix.encode(), _pattern(b"(%s)(?:%s)(%s)" % (prefix, before, key.rest.encode())))
+        return cls(_literal(key.prefix), _pattern(b"(%s)(?:%s)(%s)" % (prefix, before, key.rest.encode())))
 
     @classmethod
     def of_field(cls, name: str) -> Self:
         """Finds the string values of a JSON field, its name in any case."""
-        return cls(name.lower().encode(), _pattern(FIELD % re.escape(name.encode())), any_case=True)
+        return cls(_literal(name.lower()), _pattern(FIELD % re.escape(name.encode())), any_case=True)
 
     @classmethod
     def of_query(cls, names: tuple[str, ...]) -> Self:
@@ -247,6 +248,11 @@ CREDENTIALS = Row(
 
 STARS = Row(MASK, re.compile(rb"(\[redacted\])(\*+)"))
 """A long mask, as a client that got it in a response may send it back."""
+
+
+def _literal(text: str) -> bytes:
+    """What of the text has no comma."""
+    return max(text.split(","), key=len).encode()
 
 
 def _any_of(names: tuple[str, ...]) -> bytes:

@@ -79,11 +79,12 @@ class Redactor:
         body = b"".join(data for _, data in chunks)
         if not (derived.stream or b'"logprobs"' in body):
             return exchange, 0
-        if not self._says(derived) and not may_say(body, self._find):
+        told = [event.data for event in derived.events] if derived.stream else [body]
+        if not self._says(derived) and not may_say(zip(told, derived.values, strict=True), self._find):
             return exchange, 0
         said, count = mask_said(body, derived.content_text, self._find)
         done = _saying(exchange, chunks, said)
-        again = derive(done)
+        again = derive(done) if count else derived
         if self._says(again):
             count = max(count, 1)
             done = _saying(done, chunks, mask_all_said(said, again.content_text))

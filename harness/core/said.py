@@ -7,8 +7,10 @@ indexes is one text: the pieces of one choice, of one tool call, of one field.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from harness.core.masks import long_mask
 
@@ -27,17 +29,11 @@ ESCAPES = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 SPECIAL = re.compile(rb"\\u([0-9A-Fa-f]{4})|\\(.)|[\xc2-\xf4][\x80-\xbf]+|[\x80-\xff]", re.DOTALL)
 """A character that is not written as itself, or is not ASCII."""
 
-PAIR = re.compile(rb'"(\w+)"\s*+:\s*+"([^"\\\r\n]*+(?:\\[^\r\n][^"\\\r\n]*+)*+)"')
-SEVERAL = (re.compile(rb'index"\s*+:\s*+[1-9]'), re.compile(rb'"top_logprobs"\s*+:\s*+\[\s*+\{'))
-"""More than one choice, tool call, part or likely token: their pieces may come interleaved.
-
-Each begins with a literal, for which `re` looks ten times as fast as for a choice between two.
-"""
-
 REPEATED = 256
-"""Bytes that show all there is to see of a text that repeats one piece, such as an id in every event."""
+"""Characters that show all there is to see of a text that repeats one piece, such as an id in every event."""
 
 INDEXES = frozenset({b"index", b"output_index", b"content_index", b"summary_index", b"item_id"})
+INDEX_NAMES = frozenset(name.decode() for name in INDEXES)
 TOKENS = frozenset({b"token", b"tokens"})
 """Names under which logprobs repeat what the text says."""
 
@@ -76,21 +72,49 @@ class _Value:
         return self.name in TOKENS or self.frames[-1].name in TOKENS
 
 
-def may_say(body: bytes, find: Find) -> bool:
-    """Whether a closer look may find a secret said piece by piece. Fast: the usual answer is no."""
-    if any(form.search(body) for form in SEVERAL):
-        return True
-    texts: dict[bytes, list[bytes]] = {}
-    for name, raw in PAIR.findall(body):
-        texts.setdefault(name, []).append(raw)
+def may_say(told: Iterable[tuple[bytes, Any]], find: Find) -> bool:
+    """Whether a closer look may find a secret said piece by piece. Fast: the usual answer is no.
+
+    `told` has the JSON texts of a body, each with its value; None for one that is no JSON.
+    """
+    texts: defaultdict[object, list[str]] = defaultdict(list)
+    for data, value in told:
+        if value is None and b'"' in data:
+            return True
+        try:
+            _gather(value, (), texts)
+        except RecursionError:
+            return True
     return find(b"\n".join(map(_told, texts.values())))[1] > 0
 
 
-def _told(pieces: list[bytes]) -> bytes:
+def _gather(value: Any, path: object, texts: defaultdict[object, list[str]]) -> None:
+    """Add the strings of an object or array, by their names and indexes, as `_Value.path` has them.
+
+    Only what is within is walked: a call for every string would double the time.
+    """
+    if type(value) is list:
+        for member in value:
+            if type(member) is str:
+                texts[path].append(member)
+            else:
+                _gather(member, path, texts)
+    elif type(value) is dict:
+        if not INDEX_NAMES.isdisjoint(value):
+            path = (path, *((name, repr(value[name])) for name in INDEX_NAMES if name in value))
+        for name, member in value.items():
+            kind = type(member)
+            if kind is str:
+                texts[path, name].append(member)
+            elif kind is dict or kind is list:
+                _gather(member, (path, name), texts)
+
+
+def _told(pieces: list[str]) -> bytes:
     """The text that the pieces are together; of one that only repeats, a part."""
     if len(set(pieces)) == 1:
         pieces = pieces[: REPEATED // max(1, len(pieces[0])) + 2]
-    return _plain(b"".join(pieces))
+    return "".join(pieces).encode("ascii", "replace")
 
 
 def mask_said(body: bytes, said: Iterable[str], find: Find) -> tuple[bytes, int]:
