@@ -1,21 +1,23 @@
 """What `harness record` costs: CPU time an event of its proxy and of its writer.
 
-    .venv/bin/python benchmarks/record_cost.py [--streams 25] [--passes 3] [--rounds 3]
+    .venv/bin/python benchmarks/record_cost.py [--streams 25] [--passes 2] [--rounds 5]
 
-Streams of 201 events of some 250 bytes, 20 ms apart, come from `harness replay` and go to a client, in
-turn through mitmproxy that streams and records nothing (the same addons and options as the recorder's,
-on the stock loop), and through `harness record`. Printed are, for each round and as medians, µs of CPU
-(user and system) an event: of the plain proxy, of the recorder's proxy and how much more that is, and of
-the writer, which redacts, derives and stores. Two quiet CPUs are all that it asks for. It takes two minutes.
+Streams of 201 events of some 250 bytes, 20 ms apart on average, come from `harness replay` and go to a
+client, in turn through mitmproxy that streams and records nothing (the same addons and options as the
+recorder's, on the stock loop), and through `harness record`. Printed are, for each round and as medians,
+µs of CPU (user and system) an event: of the plain proxy, of the recorder's proxy and how much more that
+is, and of the writer, which redacts, derives and stores. It needs two quiet CPUs, of which what is
+measured has one, and takes two minutes. Single rounds may be off by a third: look at the medians.
 """
 
 import argparse
 import asyncio
 import json
+import os
 import random
 import tempfile
 import time
-from itertools import count
+from itertools import accumulate, count
 from pathlib import Path
 from statistics import median
 from urllib.parse import urlsplit
@@ -31,7 +33,11 @@ from harness.record.upstream import parse
 from harness.verify.client import Conversation, converse
 
 HOST, URL = "127.0.0.1", "https://api.openai.com/v1/chat/completions"
-RECORDINGS, TOKENS, FIRST_NS, GAP_NS = 50, 200, 300_000_000, 20_000_000
+RECORDINGS, TOKENS, GAP_NS = 50, 200, 20_000_000
+CPUS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+MEASURED, OTHERS = 0, 1
+"""Places in `CPUS`: what shares a CPU with whom would else make a difference of a fifth."""
+
 LIMIT_NS = 60_000_000_000
 SETTLE_S = 1.0
 """From the end of the last stream to the reading of what it cost: the writer comes after the proxy."""
@@ -50,7 +56,7 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     """What the command line asks for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    for name, default in (("streams", 25), ("passes", 3), ("rounds", 3)):
+    for name, default in (("streams", 25), ("passes", 2), ("rounds", 5)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--plain", nargs=2, metavar=("PORT", "URL"), help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -62,6 +68,7 @@ def compare(asked: argparse.Namespace, folder: Path) -> None:
     workload.write_text("".join(exchange(number) + "\n" for number in range(RECORDINGS)))
     print(f"{'':8}{'plain proxy':>12} {'recording':>12} {'more':>7} {'writer':>8}   µs an event")
     rounds = []
+    pin(OTHERS)
     with Child(harness_command("replay", str(workload), "--port", "0"), quiet=True) as upstream:
         for number in count(1):
             (port,) = free_ports(HOST, 0, 1)
@@ -82,12 +89,13 @@ def exchange(number: int) -> str:
     start = {"id": f"chatcmpl-{number:08d}", "object": "chat.completion.chunk", "created": 1767225600}
     start |= {"model": "gpt-4o-mini-2024-07-18", "system_fingerprint": "fp_0123456789"}
     choices = [[{"index": 0, "delta": {"content": text}, "finish_reason": None}] for text in tokens]
+    times = accumulate(made.uniform(0, 2 * GAP_NS) for _ in range(TOKENS + 1))
     pads = ["x" * made.randint(0, 8) for _ in tokens]
     events = [
         start | {"choices": choice, "obfuscation": pad} for choice, pad in zip(choices, pads, strict=True)
     ]
     data = [*(json.dumps(event, separators=(",", ":")) for event in events), "[DONE]"]
-    chunks = [[FIRST_NS + GAP_NS * at, f"data: {text}\n\n"] for at, text in enumerate(data)]
+    chunks = [[int(at), f"data: {text}\n\n"] for at, text in zip(times, data, strict=True)]
     request = {
         "method": "POST",
         "url": URL,
@@ -105,7 +113,9 @@ def body(number: int) -> str:
 
 def cost(command: list[str], asked: argparse.Namespace) -> dict[str, float]:
     """µs of CPU an event of each child by its module, and of the process itself as "", under the load."""
+    pin(MEASURED)
     with Child(command, quiet=True) as child:
+        pin(OTHERS)
         main_process = psutil.Process(child.process.pid)
         processes = {process.cmdline()[-2]: process for process in main_process.children()} | {
             "": main_process
@@ -115,6 +125,12 @@ def cost(command: list[str], asked: argparse.Namespace) -> dict[str, float]:
         time.sleep(SETTLE_S)  # noqa: TID251 - nothing is paced by it
         events = asked.streams * asked.passes * (TOKENS + 1)
         return {name: (spent(process) - before[name]) / events * 1e6 for name, process in processes.items()}
+
+
+def pin(cpu: int) -> None:
+    """Have this process, and what it starts from now on, run on one CPU, where the system can do that."""
+    if CPUS:
+        os.sched_setaffinity(0, {CPUS[cpu % len(CPUS)]})
 
 
 def spent(process: psutil.Process) -> float:
