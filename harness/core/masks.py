@@ -122,11 +122,14 @@ FIELD = (
     rb'((?i:%s)(?P<escape>\\*)"\s*+:\s*+(?P=escape)")('
     rb'(?<=[^\\]")(?:[^"\\]++|\\[\s\S])++'
     rb'|(?<=[^\\]\\")(?:[^"\\]++|\\[^"\\]|\\\\(?:[^"\\]|\\["\\]))++'
+    rb'|(?<=[^\\]\\\\\\")(?:[^"\\]++|(?:\\{8})*+\\{7}"|\\++(?!"))++'
     rb'|(?<=\\\\")(?:[^"\\]++|\\++(?!"))++)'
 )
 """A JSON field and its string value, also inside of a JSON string (its quotes are escaped as often).
 
-The value ends at the quote that closes it; in a string of a string of a string, at the first quote.
+The value ends at the quote that closes it; of strings that are nested four deep, at the first quote.
+What is nested doubles its backslashes each time: a quote in a value has 1 before it, 3, then 7, and one
+more of 2, 4, then 8 for each backslash that is itself in the value.
 """
 
 

@@ -37,6 +37,10 @@ INDEX_NAMES = frozenset(name.decode() for name in INDEXES)
 TOKENS = frozenset({b"token", b"tokens"})
 """Names under which logprobs repeat what the text says."""
 
+LIKELY = b"top_logprobs"
+OWN_NAMES = frozenset({b"token", b"logprob", b"bytes"})
+"""Of objects in `top_logprobs` that tell a token each; in those of completions the names are the tokens."""
+
 DEPTH = 32
 """Frames that tell one value from another; bounded, so that no deep body takes quadratic time."""
 
@@ -126,12 +130,13 @@ def mask_said(body: bytes, said: Iterable[str], find: Find) -> tuple[bytes, int]
     changed, values = bytearray(body), list(_values(body))
     groups: dict[tuple[object, ...], list[_Value]] = {}
     for value in values:
-        groups.setdefault(value.path, []).append(value)
+        if value.name != LIKELY:
+            groups.setdefault(value.path, []).append(value)
     arrival = _arrival(groups.values(), said)
     count = max([_mask_group(changed, group, find) for group in groups.values()], default=0)
     count = max(count, _mask_group(changed, arrival, find))
     for value in values:
-        if value.name in TOKENS and any(frame.secret for frame in value.frames):
+        if value.name in TOKENS | {LIKELY} and any(frame.secret for frame in value.frames):
             _overwrite(changed, value, long_mask(_plain(value.raw)))
             value.frames[-1].secret = True
     for frame in {frame for value in values for frame in value.frames if frame.secret}:
@@ -164,6 +169,8 @@ def _values(body: bytes) -> Iterator[_Value]:
             frames, name = [_Frame(b"")], b""
         elif kind == "colon":
             name = token["string"]
+            if len(frames) > 1 and frames[-2].name == LIKELY and name not in OWN_NAMES:
+                yield _Value(tuple(frames[-DEPTH:]), LIKELY, token.start("string"), name)
         elif kind == "numbers":
             frames[-1].numbers = token.span("numbers")
         elif name in INDEXES:
@@ -191,7 +198,8 @@ def _mask_group(changed: bytearray, group: list[_Value], find: Find) -> int:
         end = start + len(plain)
         if now[start:end] != plain:
             _overwrite(changed, value, now[start:end])
-            value.frames[-1].secret = True
+            for frame in value.frames[-2 if value.frames[-1].name in TOKENS else -1 :]:
+                frame.secret = True  # of a list of tokens also what holds it, and what else is likely
         start = end
     return count
 

@@ -396,6 +396,28 @@ def test_logprobs_of_a_secret_in_a_plain_body() -> None:
     assert json.loads(body)["choices"][0]["logprobs"]["content"][0] == tokens[0]
 
 
+@pytest.mark.parametrize("streamed", [True, False])
+def test_logprobs_of_a_secret_in_a_completion(streamed: bool) -> None:
+    def choice(*pieces: str) -> str:
+        likely = [{piece: -0.1, "other": -2.5} for piece in pieces]
+        logprobs = {"tokens": pieces, "token_logprobs": [-0.1] * len(pieces), "top_logprobs": likely}
+        return json.dumps({"choices": [{"index": 0, "text": "".join(pieces), "logprobs": logprobs}]})
+
+    events = stream(*map(choice, SPLIT)) if streamed else exchange_with(choice(*SPLIT).encode())
+    request = Request("POST", "https://a.test/v1/completions")
+    body, count = masked_said(replace(events, request=request))
+    assert (count, says_nothing(body), "-2.5" in body) == (1, True, True)
+
+
+def test_likely_tokens_of_a_completion_without_a_secret_stay() -> None:
+    said = {"text": "hi", "logprobs": {"tokens": ["hi"], "top_logprobs": [{"hi": -0.1, "ho": -2}]}}
+    other = {"index": 1, "text": "sk-x", "logprobs": {"tokens": SPLIT, "top_logprobs": [{"sk": -1}]}}
+    body, _ = masked_said(exchange_with(json.dumps({"choices": [{"index": 0, **said}, other]}).encode()))
+    kept, masked = json.loads(body)["choices"]
+    assert kept == {"index": 0, **said}
+    assert list(masked["logprobs"]["top_logprobs"][0]) == ["**"]
+
+
 def test_a_deep_body_with_a_string_at_every_depth_is_looked_through_in_linear_time() -> None:
     deep = b'{"index":1,"x":' + b'["a",' * 20_000
     body, _ = mask_said(deep, ["x"], lambda plain: REDACTOR.body(plain, long_mask))
