@@ -225,7 +225,7 @@ class Refusal(layer.Layer):
 
 
 def why_no_exchange(method: str, message: str) -> str:
-    """Why there is no t0: mitmproxy's word without its quotes, unless that is that the client left, or nothing.
+    """Why there is no t0: mitmproxy's word without its quotes, if it says more than that the client left.
 
     >>> why_no_exchange("POST", "")
     'the request was never whole; not recorded'
