@@ -1,5 +1,5 @@
 # mypy: allow-untyped-calls
-"""What mitmproxy's HTTP/1 lacks: interim responses from upstreams, and trailers.
+"""What mitmproxy's HTTP/1 lacks: interim responses from upstreams, trailers, a word on broken requests.
 
 The law of this file: a message that is correct HTTP/1.1 passes and is recorded whole. mitmproxy 12.2
 takes a `103 Early Hints` for the answer itself, and ends in an exception at trailers
@@ -7,17 +7,22 @@ takes a `103 Early Hints` for the answer itself, and ends in an exception at tra
 libraries nor LLM APIs give them a meaning, and a recording has no place for them.
 """
 
+import logging
 import re
 from typing import Any
 
 import h11
 from h11._receivebuffer import ReceiveBuffer
-from mitmproxy.proxy import events, layer
+from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.layers import http
 from mitmproxy.proxy.layers.http import _http1
 
 INTERIM = re.compile(rb"HTTP/\d(?:\.\d)? 1(?!01)\d\d[ \r\n]")
 """The beginning of a response that is followed by another (RFC 9110, 15.2); 101 is the last of its own."""
+
+
+MALFORMED = "a client sent what is no HTTP request; answered with 400, not recorded"
+"""What mitmproxy then logs, as a warning."""
 
 
 class WithoutTrailers:
@@ -39,6 +44,14 @@ class WithoutTrailers:
 
 class Server(_http1.Http1Server):
     """The side of the client."""
+
+    def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
+        """Read on in the head of a request; one that is none is told of, without its bytes."""
+        for command in super().read_headers(event):
+            if isinstance(command, commands.Log) and isinstance(event, events.DataReceived):
+                yield commands.Log(MALFORMED, logging.WARNING)
+            else:
+                yield command
 
     def read_body(self, event: events.Event) -> layer.CommandGenerator[None]:
         """Read on in the body of a request."""
