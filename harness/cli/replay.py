@@ -106,8 +106,8 @@ def program_on(
 
 def base_urls(upstreams: tuple[str, ...], url: str) -> dict[str, str]:
     """Where each upstream is served: at `/NAME` where there are several, so that none is mistaken."""
-    if len(upstreams) == 1:
-        return {upstreams[0] or "default": url}
+    if len(upstreams) <= 1:  # of an empty recording, too: its program must not reach the real API
+        return {"".join(upstreams) or "default": url}
     return {name or "default": f"{url}/{name}" if name else url for name in upstreams}
 
 

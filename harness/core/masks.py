@@ -122,11 +122,14 @@ FIELD = (
     rb'((?i:%s)(?P<escape>\\*)"\s*+:\s*+(?P=escape)")('
     rb'(?<=[^\\]")(?:[^"\\]++|\\[\s\S])++'
     rb'|(?<=[^\\]\\")(?:[^"\\]++|\\[^"\\]|\\\\(?:[^"\\]|\\["\\]))++'
+    rb'|(?<=[^\\]\\\\\\")(?:[^"\\]++|(?:\\{8})*+\\{7}"|\\++(?!"))++'
     rb'|(?<=\\\\")(?:[^"\\]++|\\++(?!"))++)'
 )
 """A JSON field and its string value, also inside of a JSON string (its quotes are escaped as often).
 
-The value ends at the quote that closes it; in a string of a string of a string, at the first quote.
+The value ends at the quote that closes it; of strings that are nested four deep, at the first quote.
+What is nested doubles its backslashes each time: a quote in a value has 1 before it, 3, then 7, and one
+more of 2, 4, then 8 for each backslash that is itself in the value.
 """
 
 
@@ -194,7 +197,8 @@ def long_mask(secret: bytes) -> bytes:
 class Row:
     """A literal that must be there, and the pattern: what is kept (group 1), and the secret (the last group).
 
-    With `any_case` the literal is in lower case and found in any.
+    With `any_case` the literal is in lower case and found in any. No literal has a comma, so that it may
+    be looked for in each part between two of them.
     """
 
     literal: bytes
@@ -221,12 +225,12 @@ class Row:
         """Finds keys of this form. ValueError: the form is no regular expression."""
         prefix = re.escape(key.prefix.encode())
         before = b"|".join(form % prefix for form in BEFORE_KEY)
-        return cls(key.prefix.encode(), _pattern(b"(%s)(?:%s)(%s)" % (prefix, before, key.rest.encode())))
+        return cls(_literal(key.prefix), _pattern(b"(%s)(?:%s)(%s)" % (prefix, before, key.rest.encode())))
 
     @classmethod
     def of_field(cls, name: str) -> Self:
         """Finds the string values of a JSON field, its name in any case."""
-        return cls(name.lower().encode(), _pattern(FIELD % re.escape(name.encode())), any_case=True)
+        return cls(_literal(name.lower()), _pattern(FIELD % re.escape(name.encode())), any_case=True)
 
     @classmethod
     def of_query(cls, names: tuple[str, ...]) -> Self:
@@ -247,6 +251,11 @@ CREDENTIALS = Row(
 
 STARS = Row(MASK, re.compile(rb"(\[redacted\])(\*+)"))
 """A long mask, as a client that got it in a response may send it back."""
+
+
+def _literal(text: str) -> bytes:
+    """What of the text has no comma."""
+    return max(text.split(","), key=len).encode()
 
 
 def _any_of(names: tuple[str, ...]) -> bytes:

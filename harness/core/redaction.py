@@ -34,6 +34,10 @@ SCHEMES = ("basic", "bearer", "digest", "key", "apikey", "negotiate", "token", "
 """Words before credentials that are kept (https://www.iana.org/assignments/http-authschemes)."""
 
 
+SHORT, LONG = 1024, 4 * 1024 * 1024
+"""Bytes."""
+
+
 class Redactor:
     """Masks what the rules name. Stateless once it is built: one serves a whole process."""
 
@@ -43,7 +47,9 @@ class Redactor:
         self._ends = tuple(name[1:] for name in rules.headers if name.startswith("*"))
         self._query = Row.of_query(rules.query)
         self._form = Row.of_form(rules.query)
-        self._rows = (*map(Row.of_key, rules.keys), *map(Row.of_field, rules.fields))
+        rows = (*map(Row.of_key, rules.keys), *map(Row.of_field, rules.fields))
+        self._exact = tuple((row.literal, row) for row in rows if not row.any_case)
+        self._any_case = tuple((row.literal, row) for row in rows if row.any_case)
 
     def exchange(self, exchange: Exchange) -> tuple[Exchange, int]:
         """The exchange without its secrets, and at how many places something was masked.
@@ -73,11 +79,12 @@ class Redactor:
         body = b"".join(data for _, data in chunks)
         if not (derived.stream or b'"logprobs"' in body):
             return exchange, 0
-        if not self._says(derived) and not may_say(body, self._find):
+        told = [event.data for event in derived.events] if derived.stream else [body]
+        if not self._says(derived) and not may_say(zip(told, derived.values, strict=True), self._find):
             return exchange, 0
         said, count = mask_said(body, derived.content_text, self._find)
         done = _saying(exchange, chunks, said)
-        again = derive(done)
+        again = derive(done) if count else derived
         if self._says(again):
             count = max(count, 1)
             done = _saying(done, chunks, mask_all_said(said, again.content_text))
@@ -104,10 +111,17 @@ class Redactor:
     def body(self, data: bytes, mask: Mask) -> tuple[bytes, int]:
         """Bytes that are not content-encoded, with all keys and secret fields masked; how many."""
         count = 0
-        for row in self._rows:
+        for row in self._at_work(data):
             data, found = row.mask(data, mask)
             count += found
         return data, count
+
+    def _at_work(self, data: bytes) -> list[Row]:
+        """The rows whose literal is in the data."""
+        text = distinct(data)
+        lower = text.lower()
+        exact = [row for literal, row in self._exact if literal in text]
+        return exact + [row for literal, row in self._any_case if literal in lower]
 
     def _request(self, request: Request) -> tuple[Request, int]:
         url, in_url = self.text(request.url)
@@ -124,7 +138,7 @@ class Redactor:
         if _is_form(headers, plain):
             masked, in_form = self._form.mask(masked, same_mask)
             count += in_form
-        if self._rows:
+        if self._exact or self._any_case:
             masked, _ = STARS.mask(masked, lambda _stars: b"")
         if masked == plain:
             return headers, body, count
@@ -141,18 +155,34 @@ class Redactor:
         return response, in_headers + in_body, decoded
 
     def _headers(self, headers: Headers) -> tuple[Headers, int]:
-        masked = tuple((name, self._header(name.lower(), value)) for name, value in headers)
+        values = "\n".join(value for _, value in headers)  # one look at all: mostly there is nothing
+        masked_value = self._value if self._value("", values) != values else _kept
+        masked = tuple(
+            (name, _credentials(value) if self._is_secret(low := name.lower()) else masked_value(low, value))
+            for name, value in headers
+        )
         return masked, sum(now != then for now, then in zip(masked, headers, strict=True))
 
-    def _header(self, name: str, value: str) -> str:
+    def _is_secret(self, name: str) -> bool:
         named = name in self._names or name.endswith(self._ends)
-        if value and named and not name.startswith(KEPT_HEADERS):
-            return _credentials(value)
+        return named and not name.startswith(KEPT_HEADERS)
+
+    def _value(self, name: str, value: str) -> str:
+        """The value of a header whose name tells of no secret."""
         text, _ = self.text(value)
         if not self.rules.headers or name.endswith("-authenticate"):  # a challenge, which has no secret
             return text
         masked, count = CREDENTIALS.mask(text.encode("utf-8", "surrogateescape"), same_mask)
         return masked.decode("utf-8", "surrogateescape") if count else text
+
+
+def distinct(data: bytes) -> bytes:
+    """Each part between two commas once: of a stream, whose events are nearly all alike, a tenth.
+
+    No literal has a comma in it (`Row`), so that it is in the data if it is in this. What is short is
+    not worth it, and what is long would take much memory.
+    """
+    return b",".join(set(data.split(b","))) if SHORT < len(data) < LONG else data
 
 
 def cut_like(chunks: Chunks, data: bytes) -> Chunks:
@@ -174,7 +204,13 @@ def _is_form(headers: Headers, body: bytes) -> bool:
     return media_type.startswith("application/x-www-form-urlencoded") and not JSON_HEAD.match(body)
 
 
+def _kept(_name: str, value: str) -> str:
+    return value
+
+
 def _credentials(value: str) -> str:
+    if not value:
+        return value
     scheme, _, rest = value.partition(" ")
     kept = scheme + " " if rest and scheme.lower() in SCHEMES else ""
     return kept + MASK.decode()

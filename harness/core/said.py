@@ -7,8 +7,10 @@ indexes is one text: the pieces of one choice, of one tool call, of one field.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from harness.core.masks import long_mask
 
@@ -24,13 +26,20 @@ UNIT = re.compile(rb"\\u([0-9A-Fa-f]{4})|\\(.)|[\xc2-\xf4][\x80-\xbf]+|.", re.DO
 
 ESCAPES = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 
-PAIR = re.compile(rb'"(\w+)"\s*+:\s*+"((?:[^"\\\r\n]++|\\[^\r\n])*+)"')
-SEVERAL = re.compile(rb'"(?:\w+_)?index"\s*+:\s*+[1-9]|"top_logprobs"\s*+:\s*+\[\s*+\{')
-"""More than one choice, tool call, part or likely token: their pieces may come interleaved."""
+SPECIAL = re.compile(rb"\\u([0-9A-Fa-f]{4})|\\(.)|[\xc2-\xf4][\x80-\xbf]+|[\x80-\xff]", re.DOTALL)
+"""A character that is not written as itself, or is not ASCII."""
+
+REPEATED = 256
+"""Characters that show all there is to see of a text that repeats one piece, such as an id in every event."""
 
 INDEXES = frozenset({b"index", b"output_index", b"content_index", b"summary_index", b"item_id"})
+INDEX_NAMES = frozenset(name.decode() for name in INDEXES)
 TOKENS = frozenset({b"token", b"tokens"})
 """Names under which logprobs repeat what the text says."""
+
+LIKELY = b"top_logprobs"
+OWN_NAMES = frozenset({b"token", b"logprob", b"bytes"})
+"""Of objects in `top_logprobs` that tell a token each; in those of completions the names are the tokens."""
 
 DEPTH = 32
 """Frames that tell one value from another; bounded, so that no deep body takes quadratic time."""
@@ -67,14 +76,49 @@ class _Value:
         return self.name in TOKENS or self.frames[-1].name in TOKENS
 
 
-def may_say(body: bytes, find: Find) -> bool:
-    """Whether a closer look may find a secret said piece by piece. Fast: the usual answer is no."""
-    if SEVERAL.search(body):
-        return True
-    texts: dict[bytes, list[bytes]] = {}
-    for name, raw in PAIR.findall(body):
-        texts.setdefault(name, []).append(raw)
-    return any(find(_plain(b"".join(pieces)))[1] for pieces in texts.values())
+def may_say(told: Iterable[tuple[bytes, Any]], find: Find) -> bool:
+    """Whether a closer look may find a secret said piece by piece. Fast: the usual answer is no.
+
+    `told` has the JSON texts of a body, each with its value; None for one that is no JSON.
+    """
+    texts: defaultdict[object, list[str]] = defaultdict(list)
+    for data, value in told:
+        if value is None and b'"' in data:
+            return True
+        try:
+            _gather(value, (), texts)
+        except RecursionError:
+            return True
+    return find(b"\n".join(map(_told, texts.values())))[1] > 0
+
+
+def _gather(value: Any, path: object, texts: defaultdict[object, list[str]]) -> None:
+    """Add the strings of an object or array, by their names and indexes, as `_Value.path` has them.
+
+    Only what is within is walked: a call for every string would double the time.
+    """
+    if type(value) is list:
+        for member in value:
+            if type(member) is str:
+                texts[path].append(member)
+            else:
+                _gather(member, path, texts)
+    elif type(value) is dict:
+        if not INDEX_NAMES.isdisjoint(value):
+            path = (path, *((name, repr(value[name])) for name in INDEX_NAMES if name in value))
+        for name, member in value.items():
+            kind = type(member)
+            if kind is str:
+                texts[path, name].append(member)
+            elif kind is dict or kind is list:
+                _gather(member, (path, name), texts)
+
+
+def _told(pieces: list[str]) -> bytes:
+    """The text that the pieces are together; of one that only repeats, a part."""
+    if len(set(pieces)) == 1:
+        pieces = pieces[: REPEATED // max(1, len(pieces[0])) + 2]
+    return "".join(pieces).encode("ascii", "replace")
 
 
 def mask_said(body: bytes, said: Iterable[str], find: Find) -> tuple[bytes, int]:
@@ -86,12 +130,13 @@ def mask_said(body: bytes, said: Iterable[str], find: Find) -> tuple[bytes, int]
     changed, values = bytearray(body), list(_values(body))
     groups: dict[tuple[object, ...], list[_Value]] = {}
     for value in values:
-        groups.setdefault(value.path, []).append(value)
+        if value.name != LIKELY:
+            groups.setdefault(value.path, []).append(value)
     arrival = _arrival(groups.values(), said)
     count = max([_mask_group(changed, group, find) for group in groups.values()], default=0)
     count = max(count, _mask_group(changed, arrival, find))
     for value in values:
-        if value.name in TOKENS and any(frame.secret for frame in value.frames):
+        if value.name in TOKENS | {LIKELY} and any(frame.secret for frame in value.frames):
             _overwrite(changed, value, long_mask(_plain(value.raw)))
             value.frames[-1].secret = True
     for frame in {frame for value in values for frame in value.frames if frame.secret}:
@@ -124,6 +169,8 @@ def _values(body: bytes) -> Iterator[_Value]:
             frames, name = [_Frame(b"")], b""
         elif kind == "colon":
             name = token["string"]
+            if len(frames) > 1 and frames[-2].name == LIKELY and name not in OWN_NAMES:
+                yield _Value(tuple(frames[-DEPTH:]), LIKELY, token.start("string"), name)
         elif kind == "numbers":
             frames[-1].numbers = token.span("numbers")
         elif name in INDEXES:
@@ -151,7 +198,8 @@ def _mask_group(changed: bytearray, group: list[_Value], find: Find) -> int:
         end = start + len(plain)
         if now[start:end] != plain:
             _overwrite(changed, value, now[start:end])
-            value.frames[-1].secret = True
+            for frame in value.frames[-2 if value.frames[-1].name in TOKENS else -1 :]:
+                frame.secret = True  # of a list of tokens also what holds it, and what else is likely
         start = end
     return count
 
@@ -160,7 +208,7 @@ def _plain(raw: bytes) -> bytes:
     """A JSON string as plain text, a byte a character; what is not ASCII is `?`."""
     if b"\\" not in raw and raw.isascii():
         return raw
-    return b"".join(_character(unit) for unit in UNIT.finditer(raw))
+    return SPECIAL.sub(_character, raw)
 
 
 def _character(unit: re.Match[bytes]) -> bytes:

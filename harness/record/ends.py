@@ -20,6 +20,8 @@ class How(StrEnum):
     """mitmproxy gave up, and said why."""
     GONE = "gone"
     """The client's connection is closed, and mitmproxy never said how the exchange ended."""
+    CRASHED = "crashed"
+    """mitmproxy tripped over it."""
     STOP = "stop"
     """The recorder stopped."""
 
@@ -64,6 +66,8 @@ def _raw_state(how: How, message: str, *, connected: bool) -> State:
         return State.INTERRUPTED
     if how is How.RESPONSE:
         return State.COMPLETE
+    if how is How.CRASHED:
+        return State.UPSTREAM_ERROR
     if how is How.GONE or message.startswith(CLIENT_LEFT):
         return State.CLIENT_ABORT
     if not connected:

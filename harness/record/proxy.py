@@ -18,7 +18,7 @@ import os
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
@@ -89,7 +89,7 @@ class Proxy:
             ready = Ready()
             server = proxyserver.Proxyserver()
             master = build_master(self.settings, folder, [tee, ready, server])
-            with troubles_to(handover):
+            with troubles_to(handover, lambda peer: give_up(peer, tee, server)):
                 await self.serve(master, server, ready.event)
                 await self.last_words(tee, server)
             tee.interrupt()
@@ -179,25 +179,54 @@ def build_master(settings: Settings, folder: str, addons: list[object]) -> Maste
     return master
 
 
-class Trouble(logging.Handler):
-    """Tells the writer of everything that mitmproxy logs as an error: an exchange may be missing."""
+def give_up(peer: object, tee: Tee, server: proxyserver.Proxyserver) -> list[str]:
+    """Close the connection of the client at this address, which mitmproxy has forgotten to do.
 
-    def __init__(self, handover: Handover) -> None:
-        super().__init__(logging.ERROR)
+    What was open on it is handed over, and named.
+    """
+    names = []
+    for connection in list(server.connections.values()):
+        task = (
+            connection.transports[connection.client].handler if connection.client.peername == peer else None
+        )
+        if task and not task.cancelling():
+            names += tee.give_up(connection.client.id)
+            task.cancel()
+    return names
+
+
+class Trouble(logging.Handler):
+    """Tells the writer of everything that mitmproxy logs as an error: an exchange may be missing.
+
+    `crashed` is told the address of the client whose connection it was about.
+    """
+
+    def __init__(self, handover: Handover, crashed: Callable[[object], list[str]]) -> None:
+        super().__init__(logging.WARNING)
         self.handover = handover
+        self.crashed = crashed
 
     def emit(self, record: logging.LogRecord) -> None:
         """Send what happened, without what follows the colon, which may be anybody's data."""
+        if record.levelno >= logging.ERROR:
+            self.handover.send(plain(Kind.TROUBLE, self.text(record)))
+        elif record.getMessage() == http1.MALFORMED:
+            self.handover.send(plain(Kind.NOTE, http1.MALFORMED))
+
+    def text(self, record: logging.LogRecord) -> str:
+        """What happened, where, and to which exchange."""
         text = f"mitmproxy: {record.getMessage().partition(':')[0]}"
         if record.exc_info and record.exc_info[0]:
+            names = self.crashed(getattr(record, "client", None))
             text = f"{text} ({describe(record.exc_info[0], record.exc_info[2])})"
-        self.handover.send(plain(Kind.TROUBLE, text))
+            text = ", in ".join([text, *names])
+        return text
 
 
 @contextmanager
-def troubles_to(handover: Handover) -> Iterator[None]:
+def troubles_to(handover: Handover, crashed: Callable[[object], list[str]]) -> Iterator[None]:
     """Report errors while this lasts; afterwards connections are cut down on purpose."""
-    handler = Trouble(handover)
+    handler = Trouble(handover, crashed)
     logging.getLogger().addHandler(handler)
     yield
     logging.getLogger().removeHandler(handler)

@@ -19,10 +19,12 @@ from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy import commands, events, layer, server_hooks
 from mitmproxy.proxy.layers.http._http1 import make_error_response
 
-from harness.record.ends import CLIENT_LEFT, How
+from harness.record.ends import CLIENT_LEFT, How, told
 from harness.record.lag import LagSelector
 from harness.record.message import STAMP, Kind, encode, plain
 from harness.record.upstream import Upstream
+
+CRASHED = "mitmproxy has crashed"
 
 PREFACE = "PRI"
 """What mitmproxy takes the beginning of an HTTP/2 connection for (RFC 9113, 3.4)."""
@@ -179,6 +181,13 @@ class Tee:
             self.hand_over(exchange, How.STOP, "", self.loop.returned)
         self.open.clear()
 
+    def give_up(self, client: str) -> list[str]:
+        """Hand over what is open of a client whose connection mitmproxy has lost control of; what that is."""
+        given_up = [self.open.pop(key) for key, exchange in [*self.open.items()] if exchange.client == client]
+        for exchange in given_up:
+            self.hand_over(exchange, How.CRASHED, CRASHED, self.loop.returned)
+        return [f"{exchange.request['method']} {exchange.request['path']}" for exchange in given_up]
+
     def client_disconnected(self, client: connection.Client) -> None:
         """Nothing of a client that is gone can still be open, whatever mitmproxy forgot to say."""
         for key in [key for key, exchange in self.open.items() if exchange.client == client.id]:
@@ -216,7 +225,7 @@ class Refusal(layer.Layer):
 
 
 def why_no_exchange(method: str, message: str) -> str:
-    """Why there is no t0: mitmproxy's own word, unless it is only that the client left, or nothing.
+    """Why there is no t0: mitmproxy's word without its quotes, if it says more than that the client left.
 
     >>> why_no_exchange("POST", "")
     'the request was never whole; not recorded'
@@ -225,7 +234,7 @@ def why_no_exchange(method: str, message: str) -> str:
         return "a CONNECT is for proxies, and this is reached as a server; not recorded"
     if message in ("", CLIENT_LEFT) or "closed connection" in message:
         return "the request was never whole; not recorded"
-    return f"not recorded ({message})"
+    return f"not recorded ({told(message, connected=True)})"
 
 
 def answer_for(exchange: Open, message: str, now: int) -> None:

@@ -17,6 +17,7 @@ from harness.core.errors import BadInput
 from harness.core.redaction import Rules
 from harness.core.url import server_url
 from harness.core.visible import counted
+from harness.kernel_stamps import enable
 from harness.replay.answers import Recorded
 from harness.replay.connection import Connection
 from harness.replay.guard import Guard
@@ -123,6 +124,8 @@ async def serve(
         loop.add_signal_handler(number, stop.set)
     raise_file_limit()
     server = await listen(lambda: Connection(pacer, site.answer, site.refuse, connections), settings)
+    for one in server.sockets:
+        enable(one)  # its connections inherit it
     keep_out_of_collection()
     url = server_url(settings.host, server.sockets[0].getsockname()[1])
     print(f"harness replay: listening on {url} ({counted(len(library.by_label), 'exchange')})", flush=True)

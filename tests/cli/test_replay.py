@@ -123,3 +123,13 @@ def test_two_upstreams_are_kept_apart_for_a_program(recording: Path) -> None:
     done = harness("replay", str(recording), "--port", "0", "--", sys.executable, "-c", source)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-2:] == ["b'hello'", "b'other'"]
+
+
+def test_a_program_on_an_empty_recording_does_not_reach_the_real_api(recording: Path) -> None:
+    recording.write_text("")
+    source = "import os; print(os.environ['OPENAI_BASE_URL'], os.environ['ANTHROPIC_BASE_URL'])"
+    done = harness("replay", str(recording), "--port", "0", "--", sys.executable, "-c", source)
+    assert done.returncode == 0, done.stderr
+    openai, anthropic = done.stdout.splitlines()[-1].split()
+    assert openai == f"{anthropic}/v1"
+    assert anthropic.startswith("http://127.0.0.1:")

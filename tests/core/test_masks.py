@@ -82,6 +82,22 @@ def test_fields(text: str, masked: str) -> None:
     assert Row.of_field("encrypted_content").mask(text.encode(), long_mask)[0] == masked.encode()
 
 
+@pytest.mark.parametrize("depth", [0, 1, 2])
+@pytest.mark.parametrize("secret", ['AA"BB', "AA\\BB", '\\"\\\\"BB', 'AA""BB', "AA\nBB", "é AA/BB"])
+def test_fields_in_strings_of_strings(secret: str, depth: int) -> None:
+    """And nothing behind the value is lost."""
+    value: object = {"password": secret, "next": 'C"C'}
+    for _ in range(depth):
+        value = {"text": json.dumps(value)}
+    masked, count = Row.of_field("password").mask(json.dumps(value).encode(), long_mask)
+    found = json.loads(masked)
+    for _ in range(depth):
+        found = json.loads(found["text"])
+    assert count == 1
+    assert not {"A", "B"} & set(found["password"])
+    assert found["next"] == 'C"C'
+
+
 @pytest.mark.parametrize(
     ("text", "masked"),
     [

@@ -11,7 +11,7 @@ from harness.core.canonical import match_key
 from harness.core.derive import derive
 from harness.core.exchange import Exchange, Headers, Request, Response, State, header
 from harness.core.masks import long_mask
-from harness.core.redaction import Redactor, Rules
+from harness.core.redaction import Key, Redactor, Rules
 from harness.core.said import mask_said
 
 KEY = "sk-proj-Abcdefghijklmnopqrstuvwxyz0123456789"
@@ -200,6 +200,26 @@ def test_masking_twice_changes_nothing_more() -> None:
     assert REDACTOR.request(once.request) == once.request
 
 
+@pytest.mark.parametrize("size", [0, 2000, 5_000_000])
+def test_bodies_of_any_size(size: int) -> None:
+    body = b'{"a":%s,"Password":"hidden","k":"%s"}' % (
+        json.dumps(["x,y"] * (size // 6)).encode(),
+        KEY.encode(),
+    )
+    done, count = REDACTOR.exchange(exchange_with(body))
+    assert (count, len(response_of(done).body)) == (2, len(body))
+    assert KEY[3:].encode() not in response_of(done).body
+    assert b"hidden" not in response_of(done).body
+
+
+@pytest.mark.parametrize("size", [0, 2000])
+def test_rules_of_ones_own_may_have_commas(size: int) -> None:
+    redactor = Redactor(Rules(fields=("my,name",), keys=(Key("x", "a,b,key,", "[0-9]{4}"),)))
+    body = b"x," * size + b'{"My,Name":"hidden","x":"a,b,key,1234"}'
+    masked = b"x," * size + b'{"My,Name":"******","x":"a,b,key,****"}'
+    assert redactor.body(body, long_mask) == (masked, 2)
+
+
 def test_no_rules_mask_nothing() -> None:
     request = Request("POST", "https://a.test/?key=abc", (("Authorization", f"Bearer {KEY}"),), KEY.encode())
     exchange = exchange_with(KEY.encode(), headers=(("Set-Cookie", "a=b"),), request=request, error=KEY)
@@ -318,6 +338,40 @@ def test_a_secret_that_runs_on_in_another_field() -> None:
     assert (count, says_nothing(body)) == (1, True)
 
 
+def test_secrets_in_arguments_of_interleaved_tool_calls() -> None:
+    call = '{"choices":[{"index":0,"delta":{"tool_calls":[{"index":%d,"function":{"arguments":%s}}]}}]}'
+    events = [event for piece in SAID for event in (call % (0, piece), call % (1, '"word "'))]
+    body, count = masked_said(stream(*events))
+    assert (count, says_nothing(body), body.count('"word "')) == (1, True, len(SAID))
+
+
+def test_secrets_around_an_event_that_is_no_json() -> None:
+    exchange = stream(*map(event_of, SAID[:3]), '{"content":"x"', *map(event_of, SAID[3:]))
+    done, count = REDACTOR.across_events(exchange, derive(exchange))
+    assert (count, says_nothing(response_of(done).body.decode())) == (1, True)
+
+
+def test_secrets_in_a_plain_body_that_was_cut() -> None:
+    tokens = ",".join(json.dumps({"token": piece}) for piece in SPLIT)
+    exchange = exchange_with(b'{"choices":[{"logprobs":{"content":[%s' % tokens.encode())
+    done, count = REDACTOR.across_events(exchange, derive(exchange))
+    assert (count, says_nothing(response_of(done).body.decode())) == (1, True)
+
+
+def test_a_piece_that_only_repeats() -> None:
+    _, count = masked_said(stream(event_of('"sk-"'), *[event_of('"A"', name="id")] * 9, event_of('"sk-AB"')))
+    assert count == 0
+    body, count = masked_said(stream(*[event_of('"sk-AB"')] * 9))
+    assert (count, "sk-AB" in body) == (1, False)
+
+
+@pytest.mark.parametrize("depth", [50, 900])
+def test_a_secret_deep_inside(depth: int) -> None:
+    events = ['{"a":' * depth + piece + "}" * depth for piece in SAID]
+    body, count = masked_said(stream(*events))
+    assert (count, says_nothing(body)) == (1, True)
+
+
 def test_secrets_in_streams_that_no_dialect_knows() -> None:
     body, count = masked_said(stream(*(f'{{"content":{piece},"stop":false}}' for piece in SAID)))
     assert (count, says_nothing(body)) == (1, True)
@@ -340,6 +394,28 @@ def test_logprobs_of_a_secret_in_a_plain_body() -> None:
     body, count = masked_said(exchange_with(json.dumps({"choices": [choice]}).encode()))
     assert (count, says_nothing(body), "65, 65" in body) == (1, True, False)
     assert json.loads(body)["choices"][0]["logprobs"]["content"][0] == tokens[0]
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_logprobs_of_a_secret_in_a_completion(streamed: bool) -> None:
+    def choice(*pieces: str) -> str:
+        likely = [{piece: -0.1, "other": -2.5} for piece in pieces]
+        logprobs = {"tokens": pieces, "token_logprobs": [-0.1] * len(pieces), "top_logprobs": likely}
+        return json.dumps({"choices": [{"index": 0, "text": "".join(pieces), "logprobs": logprobs}]})
+
+    events = stream(*map(choice, SPLIT)) if streamed else exchange_with(choice(*SPLIT).encode())
+    request = Request("POST", "https://a.test/v1/completions")
+    body, count = masked_said(replace(events, request=request))
+    assert (count, says_nothing(body), "-2.5" in body) == (1, True, True)
+
+
+def test_likely_tokens_of_a_completion_without_a_secret_stay() -> None:
+    said = {"text": "hi", "logprobs": {"tokens": ["hi"], "top_logprobs": [{"hi": -0.1, "ho": -2}]}}
+    other = {"index": 1, "text": "sk-x", "logprobs": {"tokens": SPLIT, "top_logprobs": [{"sk": -1}]}}
+    body, _ = masked_said(exchange_with(json.dumps({"choices": [{"index": 0, **said}, other]}).encode()))
+    kept, masked = json.loads(body)["choices"]
+    assert kept == {"index": 0, **said}
+    assert list(masked["logprobs"]["top_logprobs"][0]) == ["**"]
 
 
 def test_a_deep_body_with_a_string_at_every_depth_is_looked_through_in_linear_time() -> None:

@@ -18,6 +18,7 @@ UNKNOWN_STREAM = Derived("bytes", stream=True, terminated=True)
         (How.RESPONSE, "", OPEN, State.COMPLETE),
         (How.STOP, "", TERMINATED, State.INTERRUPTED),
         (How.GONE, "", OPEN, State.CLIENT_ABORT),
+        (How.CRASHED, "mitmproxy has crashed", TERMINATED, State.UPSTREAM_ERROR),
         (How.ERROR, "Client disconnected.", OPEN, State.CLIENT_ABORT),
         (How.ERROR, "Client disconnected.", TERMINATED, State.COMPLETE),
         (How.ERROR, "Client disconnected.", PLAIN, State.CLIENT_ABORT),

@@ -2,6 +2,8 @@
 
 import re
 import threading
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -45,6 +47,64 @@ def test_the_answer_is_the_one_that_is_final(
     assert exchange.response is not None
     assert exchange.response.status == 200
     assert b"".join(data for _, data in exchange.response.chunks) == b"ok"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"GET\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: sk-x\r\n\r\n"],
+    ids=["line", "length"],
+)
+def test_what_is_no_request_is_answered_and_told_of(
+    head: bytes, start_recorder: Callable[..., "Recorder"], upstream: "Upstream"
+) -> None:
+    recorder = start_recorder("--upstream", upstream.url).listen()
+    with recorder.client() as client:
+        client.socket.sendall(head)
+        assert client.read_all().startswith(b"HTTP/1.1 400 ")
+    assert recorder.stop() == 0
+    note, *_ = [line for line in recorder.errors().splitlines() if "note: " in line]
+    assert "not recorded" in note
+    assert "sk-x" not in note
+    assert recorder.exchanges() == []
+
+
+FAULT = """
+import sys
+if "harness.record.proxy" in sys.orig_argv:
+    from mitmproxy.proxy.layers.http import _http1
+    correct = _http1.Http1Client.read_headers
+    def faulty(self, event):
+        if b"299" in bytes(self.buf):
+            raise RuntimeError("a secret")
+        yield from correct(self, event)
+    _http1.Http1Client.read_headers = faulty
+"""
+
+
+def test_a_fault_of_mitmproxy_closes_the_connection_and_names_the_exchange(
+    start_recorder: Callable[..., "Recorder"], upstream: "Upstream", tmp_path: Path
+) -> None:
+    """Whatever it trips over next: here we plant it."""
+    (tmp_path / "sitecustomize.py").write_text(FAULT)
+    recorder = start_recorder("--upstream", upstream.url, env={"PYTHONPATH": str(tmp_path)}).listen()
+    answered = threading.Event()
+    upstream.on("/fault", b"HTTP/1.1 299 Odd\r\n\r\n", answered)
+    upstream.on("/good", OK)
+    with recorder.client() as client:
+        client.send("GET", "/fault")
+        assert client.read_all() == b""
+    answered.set()
+    with recorder.client() as client:
+        client.send("GET", "/good")
+        client.read_until(b"ok")
+    assert recorder.exchange("/good").state is State.COMPLETE
+    exchange = recorder.exchange("/fault")
+    assert (exchange.state, exchange.error) == (State.UPSTREAM_ERROR, "mitmproxy has crashed")
+    assert recorder.stop() == 4
+    said = [line for line in recorder.errors().splitlines() if "NOT RECORDED" in line]
+    assert len(said) == 1
+    assert said[0].endswith("in GET /fault")
+    assert "a secret" not in recorder.errors()
 
 
 def test_trailers_of_a_request(recorder: "Recorder", upstream: "Upstream") -> None:
