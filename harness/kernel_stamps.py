@@ -29,6 +29,8 @@ ANCILLARY_BYTES = socket.CMSG_SPACE(TIMESPEC.size) if hasattr(socket, "CMSG_SPAC
 """Room for one stamp: the `ancbufsize` of `recvmsg`."""
 NS_PER_S = 1_000_000_000
 TRIES = 20
+TRIES_EACH_READ = 3
+"""Some 3 µs, and of no other age than the stamp."""
 
 type Ancillary = Iterable[tuple[int, int, bytes]]
 """What `recvmsg` tells beside the bytes: (level, type, data)."""
@@ -84,3 +86,9 @@ class Carry:
     def to_monotonic(self, realtime_ns: int) -> int:
         """A moment of CLOCK_REALTIME on CLOCK_MONOTONIC; both in ns."""
         return realtime_ns - self.offset_ns
+
+
+def arrival_of(ancdata: Ancillary) -> int | None:
+    """When the bytes came in, in ns of `time.monotonic_ns`, by a carry measured now; None: not told."""
+    stamp_ns = stamp_of(ancdata)
+    return None if stamp_ns is None else Carry.measure(TRIES_EACH_READ).to_monotonic(stamp_ns)
