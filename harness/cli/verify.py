@@ -33,7 +33,8 @@ SUMMARY = (
     Column("p99_ms", right=True),
     Column("max_ms", right=True),
 )
-EXIT_CODES = {"met": 0, "not met": 1, "machine too noisy to tell": 3, "nothing to judge": 3}
+NOISY = "machine too noisy to tell"
+EXIT_CODES = {"met": 0, "not met": 1, NOISY: 3, "nothing to judge": 3}
 NS_PER_MS = 1e6
 
 
@@ -48,8 +49,9 @@ def verify(
     """Replay every exchange to an accurate client: are the bytes equal, and how far off are the times?
 
     The errors are those of chunks: arrival minus recorded offset, both from the request. They stand
-    beside a floor measured meanwhile (how late this machine wakes an idle timer) and beside the
-    server's own figures. Exit code 1: not met; 3: too noisy to tell, or nothing to judge.
+    beside a floor measured meanwhile (how late this machine wakes an idle timer), the client's own
+    lag (on Linux it does not count, since the kernel stamps what comes in), and the server's own
+    figures. Exit code 1: not met; 3: too noisy to tell, or nothing to judge.
     """
     from harness.cli.progress import progress_bar  # noqa: PLC0415
     from harness.verify.run import verify as run  # noqa: PLC0415
@@ -107,7 +109,7 @@ QUANTILES = {"p50_ms": 0.5, "p99_ms": 0.99, "max_ms": 1.0}
 
 
 def summary_of(result: "Verification") -> list[dict[str, Any]]:
-    """All errors together, those of the first tokens, drift, and the floor beside them."""
+    """All errors together, those of the first tokens, drift, and beside them the floor and the client."""
     errors = tuple(error for one in result.results for error in one.errors_ns)
     first = tuple(one.ttft_error_ns for one in result.results if one.ttft_error_ns is not None)
     drifts = tuple(one.drift_ns for one in result.results if one.drift_ns is not None)
@@ -116,6 +118,7 @@ def summary_of(result: "Verification") -> list[dict[str, Any]]:
         "error of first tokens": first,
         "drift": drifts,
         "floor: idle timers of this machine": result.floor_ns,
+        "client: how late it sent and read": result.client_ns,
     }
     return [{"what": what, "count": len(values), **figures(values)} for what, values in rows.items()]
 
@@ -136,4 +139,7 @@ def print_report(
         print(f"not replayed, since the recorder stopped: {', '.join(map(str, result.skipped))}")
     faults = sum(one.fault is not None for one in result.results)
     print(f"{counted(len(result.results), 'exchange')}, {faults} with other bytes or another end")
+    if result.verdict.value == NOISY:
+        stall_ms = max(*result.floor_ns, *result.client_ns) / NS_PER_MS
+        print(f"the machine itself stood still for up to {stall_ms:.1f} ms: try again when it is less busy")
     print(f"verdict: {result.verdict.value} (tolerance: p99 of {tolerance_ms:g} ms)")

@@ -1,6 +1,6 @@
 """One HTTP/1.1 connection of a client: requests are answered one after another.
 
-A request is answered when its last byte is here; the moment at which that byte was read is t0.
+A request is answered when its last byte is here; the moment at which that byte came in is t0.
 Requests that come while an answer is played (pipelining), or while the client does not take what it
 was sent, wait in a queue. The socket is read on all the while, so that a client that leaves is noticed
 at once; only a full queue stops reading. A client that closes its sending side counts as gone.
@@ -9,12 +9,12 @@ at once; only a full queue stops reading. A client that closes its sending side 
 import asyncio
 import socket
 import struct
-import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
+from harness.replay.arrival import READ_BYTES, Arrival
 from harness.replay.pacer import Pacer, Play, Wire
 from harness.replay.playback import Ending, Playback
 from harness.replay.reader import Incoming, RequestReader
@@ -26,6 +26,8 @@ QUEUE_LIMIT = 16
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 BREAK = struct.pack("ii", 1, 0)
 """A linger time of zero: closing then sends RST (socket(7))."""
+READ = memoryview(bytearray(READ_BYTES))
+"""What was read is taken over at once: all connections share the room for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ def make_play(incoming: Incoming, answer: Answer, wire: Wire, ended: Callable[[]
     return Play(answer.playback, wire, incoming.t0_ns, answer.speed, ended)
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """A client's connection. `answer` decides what a request gets; `refuse` words a refusal."""
 
     def __init__(
@@ -75,10 +77,12 @@ class Connection(asyncio.Protocol):
         self.socket = self.transport.get_extra_info("socket")
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.fd = self.socket.fileno()
+        self.arrival = Arrival(self.fd, self.socket.family)
         self.open_connections.add(self)
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """The client left, or we closed; a play that is under way finds the connection gone."""
+        self.arrival.let_go()
         self.waiting.clear()
         self.open_connections.discard(self)
 
@@ -95,9 +99,14 @@ class Connection(asyncio.Protocol):
             self.pacer.resume(self.play)
         self.go_on()
 
-    def data_received(self, data: bytes) -> None:
-        """Read what came, and answer what can be answered."""
-        self.waiting += self.reader.feed(data, time.monotonic_ns())
+    def get_buffer(self, _sizehint: int) -> memoryview:
+        """Where to read to, asked just before."""
+        self.arrival.look()
+        return READ
+
+    def buffer_updated(self, size: int) -> None:
+        """Take what was read, and answer what can be answered."""
+        self.waiting += self.reader.feed(bytes(READ[:size]), self.arrival.of(size))
         if self.reader.waits and self.play is None and not self.waiting:
             self.transport.write(CONTINUE)
         self.go_on()

@@ -17,6 +17,7 @@ from harness.core.errors import BadInput
 from harness.core.redaction import Rules
 from harness.core.url import server_url
 from harness.core.visible import counted
+from harness.kernel_stamps import enable
 from harness.replay.answers import Recorded
 from harness.replay.connection import Connection, make_play
 from harness.replay.guard import Guard
@@ -132,6 +133,8 @@ async def serve(
     server = await listen(
         lambda: Connection(pacer, site.answer, site.refuse, connections, new_play), settings
     )
+    for one in server.sockets:
+        enable(one)  # its connections inherit it
     keep_out_of_collection()
     url = server_url(settings.host, server.sockets[0].getsockname()[1])
     print(f"harness replay: listening on {url} ({counted(len(library.by_label), 'exchange')})", flush=True)

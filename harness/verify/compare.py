@@ -109,11 +109,13 @@ class Verdict(StrEnum):
     NOTHING = "nothing to judge"
 
 
-def verdict(results: Iterable[Compared], floor_ns: Sequence[int], tolerance_ns: int) -> Verdict:
+def verdict(results: Iterable[Compared], noise_ns: int, tolerance_ns: int) -> Verdict:
     """Bytes must be equal and the p99 of all errors within tolerance.
 
-    Late errors speak against the replay only where the machine's own floor leaves room: where an idle
-    timer was once late by more than half the tolerance meanwhile, nothing can be told.
+    `noise_ns` is the longest stall that was seen where no server had a part in it: of an idle timer, or
+    of the client. Up to half the tolerance it excuses nothing. A longer one leaves errors up to the
+    tolerance and twice the stall (one before the server read, one before it wrote) untold; what is
+    later than that is late on any machine.
     """
     rows = list(results)
     if not rows:
@@ -121,7 +123,8 @@ def verdict(results: Iterable[Compared], floor_ns: Sequence[int], tolerance_ns: 
     if any(row.fault for row in rows):
         return Verdict.NOT_MET
     errors = sorted(abs(error) for row in rows for error in row.errors_ns)
-    if not errors or quantile(errors, 0.99) <= tolerance_ns:
+    p99_ns = quantile(errors, 0.99) if errors else 0
+    if p99_ns <= tolerance_ns:
         return Verdict.MET
-    noisy = max(floor_ns, default=0) > tolerance_ns / 2
-    return Verdict.TOO_NOISY if noisy else Verdict.NOT_MET
+    untold = tolerance_ns / 2 < noise_ns and p99_ns <= tolerance_ns + 2 * noise_ns
+    return Verdict.TOO_NOISY if untold else Verdict.NOT_MET

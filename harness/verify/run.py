@@ -2,7 +2,7 @@
 
 import json
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,11 +26,15 @@ OWN_HEADERS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """All results, those that cannot be replayed, the floor, and the server's own word on its lateness."""
+    """All results, those that cannot be replayed, and who else was late.
+
+    `floor_ns`: an idle timer; `client_ns`: the client's sends and reads; `server`: its own word.
+    """
 
     results: tuple[Compared, ...]
     skipped: tuple[int, ...]
     floor_ns: tuple[int, ...]
+    client_ns: tuple[int, ...]
     server: dict[str, Any]
     verdict: Verdict
 
@@ -47,10 +51,11 @@ def verify(
         with IdleTimer() as floor:
             held = hold(wanted, server.url, concurrency, progress)
         timing = ask(f"{server.url}/__admin/timing")
-    compared = (judge(wanted[conversation.key], conversation) for conversation in held)
-    results = tuple(sorted(compared, key=lambda one: one.id))
-    judged = verdict(results, floor.lateness_ns, tolerance_ns)
-    return Verification(results, skipped, tuple(floor.lateness_ns), timing, judged)
+    floor_ns = tuple(floor.lateness_ns)
+    client_ns = tuple(lag_ns for conversation in held for lag_ns in conversation.lags_ns)
+    results = judge_all(wanted, held)
+    judged = verdict(results, max((*floor_ns, *client_ns)), tolerance_ns)
+    return Verification(results, skipped, floor_ns, client_ns, timing, judged)
 
 
 def hold(
@@ -86,6 +91,12 @@ def conversation_for(exchange: Exchange) -> Conversation:
     return Conversation(
         exchange.id, head.encode("utf-8", "surrogateescape") + request.body, end_ns + PATIENCE_NS
     )
+
+
+def judge_all(wanted: Mapping[int, Exchange], held: Iterable[Conversation]) -> tuple[Compared, ...]:
+    """Compare what the conversations brought, in the order of the exchanges' ids."""
+    compared = (judge(wanted[conversation.key], conversation) for conversation in held)
+    return tuple(sorted(compared, key=lambda one: one.id))
 
 
 def judge(exchange: Exchange, conversation: Conversation) -> Compared:

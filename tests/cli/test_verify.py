@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from harness.child import harness_command
+from harness.cli.verify import print_report, row_of, summary_of
 from harness.core.exchange import Exchange, Headers, Request, Response, State
 from harness.core.interchange import to_line
+from harness.verify.compare import Compared, Verdict
+from harness.verify.run import Verification
 
 MS = 1_000_000
 SSE: Headers = (("content-type", "text/event-stream"),)
@@ -65,3 +68,14 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
     command = harness_command("verify", str(tmp_path / "none.db"))
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_where_the_machine_is_too_noisy_it_says_how_noisy_and_what_to_try(
+    verdict: Verdict, capsys: pytest.CaptureFixture[str]
+) -> None:
+    late = Compared(1, "GET /", "complete", 1, None, (9 * MS,), None, None)
+    result = Verification((late,), (), (MS, 4 * MS), (3 * MS,), {"writes": 0}, verdict)
+    print_report(result, [row_of(late)], summary_of(result), 5)
+    told = "the machine itself stood still for up to 4.0 ms: try again" in capsys.readouterr().out
+    assert told == (verdict is Verdict.TOO_NOISY)

@@ -308,11 +308,14 @@ def test_the_web_ui_starts_stops_and_starts_again(server: str, tmp_path: Path, w
     def requests() -> int:
         return int(get(f"{url}/stats/requests")["stats"][-1]["num_requests"])
 
+    def is_running() -> bool:
+        return bool(get(f"{url}/stats/requests")["state"] == "running")
+
     with web_ui(server, tmp_path) as (url, process):
         wait_until(lambda: get(f"{url}/stats/requests"), "no web UI")
         for _ in range(2):
             get(f"{url}/swarm", f"user_count=3&spawn_rate=3&host={server}".encode())
-            wait_until(lambda: requests() >= 3, "no requests")
+            wait_until(lambda: is_running() and requests() >= 3, "no requests")
             get(f"{url}/stop", b"")
             stats = get(f"{url}/stats/requests")
             assert stats["state"] == "stopped"

@@ -11,7 +11,7 @@ import pytest
 import uvloop
 
 from harness.replay.alarm import FileAlarm, LoopAlarm
-from harness.replay.pacer import MOST_BYTES, Pacer, Play, scaled
+from harness.replay.pacer import FOLD, MOST_BYTES, Lateness, Pacer, Play, scaled
 from harness.replay.playback import Ending, Playback
 
 MS = 1_000_000
@@ -146,6 +146,15 @@ class Slow(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.pacer.resume(self.play)
+
+
+def test_lateness_is_folded_in_batches_and_none_is_lost() -> None:
+    lateness = Lateness()
+    for sample in range(10 * FOLD + 1):
+        lateness.samples.append(sample)
+        lateness.fold_if_many()
+    assert len(lateness.samples) == 1
+    assert (lateness.fold().count, lateness.histogram.worst) == (10 * FOLD + 1, 10 * FOLD)
 
 
 @pytest.mark.parametrize(

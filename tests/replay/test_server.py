@@ -2,7 +2,10 @@
 
 import http.client
 import json
+import os
+import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -11,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from harness.child import Child
 from harness.core.exchange import Exchange, Headers, State
 
 MS = 1_000_000
@@ -306,6 +310,41 @@ def test_chunks_come_at_their_times_and_not_before(exchange: Make, serve: Serve)
     early = [due - at for at, due in zip(arrivals, offsets, strict=True)]
     assert max(early) < 1, "a chunk came before its time"
     assert arrivals[1] - arrivals[0] < 20, "a gap of 0.05 ms was not kept near zero"
+
+
+WITHOUT_UVLOOP = "import sys; sys.modules['uvloop'] = None; from harness.cli.app import main; main()"
+
+
+def test_where_uvloop_is_missing_the_stock_loop_serves_alike(
+    exchange: Make, recording: Callable[..., Path]
+) -> None:
+    path = recording(exchange(b"1", ((0, b"one"), (50, b"two"))), exchange(b"2", ((0, b"x" * 1_000_000),)))
+    with Child([sys.executable, "-c", WITHOUT_UVLOOP, "replay", str(path), "--port", "0"]) as child:
+        host, _, port = child.url.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            connection.sendall(post(b"1") + post(b"2", close=True))
+            answer = read_all(connection)
+    assert body_of(answer).startswith(chunked(b"one", b"two"))
+    assert answer.count(b"x") >= 1_000_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux stamps what comes in")
+def test_a_request_that_waits_for_the_server_is_answered_at_its_times(exchange: Make, serve: Serve) -> None:
+    server = serve(exchange(chunks=((1000, b"hello"),)))
+    with server.connect() as connection:
+        connection.sendall(post(path="/__admin/health"))
+        connection.recv(65536)
+        os.kill(server.child.process.pid, signal.SIGSTOP)
+        try:
+            start = time.monotonic()
+            connection.sendall(post())
+            threading.Event().wait(0.9)
+        finally:
+            os.kill(server.child.process.pid, signal.SIGCONT)
+        got = b""
+        while b"hello" not in got:
+            got += connection.recv(65536)
+        assert 0.99 < time.monotonic() - start < 1.7
 
 
 @pytest.mark.parametrize(

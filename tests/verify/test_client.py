@@ -1,6 +1,8 @@
 """The accurate client against real sockets that behave in every way."""
 
+import gc
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -8,8 +10,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from harness.verify.client import Conversation, converse
-from harness.verify.floor import IdleTimer
+from harness.verify.client import Conversation, Table, begin, converse
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n"
 REQUEST = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -116,9 +117,26 @@ def test_at_most_so_many_at_once(server: Server) -> None:
     assert sorted(ended) == list(range(20))
 
 
-def test_the_floor_is_the_lateness_of_real_wakes() -> None:
-    start = time.monotonic_ns()
-    with IdleTimer() as floor:
-        threading.Event().wait(0.1)
-    assert min(floor.lateness_ns) >= 0
-    assert len(floor.lateness_ns) * 5_000_000 <= time.monotonic_ns() - start + 5_000_000
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux stamps what comes in")
+def test_a_client_that_reads_late_does_not_make_the_server_late_and_says_so(server: Server) -> None:
+    sent_ns: list[int] = []
+
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(HEAD + b"abcdef")
+        sent_ns.append(time.monotonic_ns())
+
+    conversation, table = Conversation(1, REQUEST, 5_000_000_000), Table()
+    connection = begin("127.0.0.1", server(answer), conversation)
+    assert connection is not None
+    table.seat(connection, conversation)
+    threading.Event().wait(0.5)
+    assert list(table.listen(1000)) == [conversation]
+    late_ns = time.monotonic_ns() - sent_ns[0]
+    assert conversation.pieces[0][0] < sent_ns[0] + late_ns // 2
+    assert max(conversation.lags_ns) > late_ns // 2
+
+
+def test_python_is_left_as_it_was(server: Server) -> None:
+    interval_s = sys.getswitchinterval()
+    ask(server(lambda connection: connection.sendall(HEAD + b"abcdef")))
+    assert (sys.getswitchinterval(), gc.isenabled()) == (interval_s, True)

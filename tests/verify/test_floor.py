@@ -1,0 +1,20 @@
+"""The idle timer, in its own process."""
+
+import threading
+import time
+
+from harness.verify.floor import EVERY_NS, IdleTimer
+
+
+def test_the_floor_is_the_lateness_of_real_wakes() -> None:
+    start_ns = time.monotonic_ns()
+    with IdleTimer() as floor:
+        threading.Event().wait(0.2)
+    assert min(floor.lateness_ns) >= 0
+    assert 1 <= len(floor.lateness_ns) <= (time.monotonic_ns() - start_ns) / EVERY_NS + 1
+
+
+def test_there_is_a_figure_however_short_the_time() -> None:
+    with IdleTimer() as floor:
+        pass
+    assert floor.lateness_ns
