@@ -13,6 +13,7 @@ process, with one server process beside them, one after another. It needs a C co
 import argparse
 import json
 import os
+import shutil
 import signal
 import struct
 import subprocess
@@ -78,7 +79,9 @@ def build(lab: Path, folder: Path) -> Path:
         source = source.replace(before, after)
     (folder / "floor.c").write_text(source)
     floor = folder / "floor"
-    subprocess.run(["cc", "-O2", f"-I{lab}", "-o", floor, folder / "floor.c"], check=True)
+    subprocess.run(
+        [shutil.which("cc") or "cc", "-O2", f"-I{lab}", "-o", floor, folder / "floor.c"], check=True
+    )
     workload = [sys.executable, lab / "workload.py", "--seed", "1", "--out", folder]
     subprocess.run(workload, check=True, stdout=subprocess.DEVNULL)
     return floor
@@ -118,14 +121,16 @@ def written(log: Path) -> dict[tuple[int, int], int]:
     return {(stream, event): at_ns for stream, event, _, at_ns in ROW.iter_unpack(log.read_bytes())}
 
 
-def run_ours(url: str, calls: list[Call], streams: int, seconds: float, folder: Path) -> tuple[
-    dict[tuple[int, int], int], float
-]:
+def run_ours(
+    url: str, calls: list[Call], streams: int, seconds: float, folder: Path
+) -> tuple[dict[tuple[int, int], int], float]:
     """When our client says that each event came, and its CPU time in s."""
     files = Folder(folder)
     loop = Closed(concurrency=streams, ramp_s=WARMUP_S)
     duration_s = WARMUP_S + seconds
-    plan = Plan(target=url, loop=loop, duration_s=duration_s, drain_s=0.2, save_events=True, mark_requests=True)
+    plan = Plan(
+        target=url, loop=loop, duration_s=duration_s, drain_s=0.2, save_events=True, mark_requests=True
+    )
     files.write(plan, calls)
     with LocustChild(files, 1) as child:
         if child.wait(seconds + 60) is None:
@@ -154,7 +159,9 @@ def run_iter_lines(url: str, streams: int, seconds: float, folder: Path) -> dict
     return {(number, event): at_ns for number, event, at_ns in data}
 
 
-def report(name: str, streams: int, came: dict[tuple[int, int], int], wrote: dict[tuple[int, int], int]) -> None:
+def report(
+    name: str, streams: int, came: dict[tuple[int, int], int], wrote: dict[tuple[int, int], int]
+) -> None:
     """One line of figures, over what was written after the ramp."""
     from_ns = min(wrote.values()) + int(WARMUP_S * NS_PER_S)
     errors = sorted(at_ns - wrote[key] for key, at_ns in came.items() if wrote[key] >= from_ns)
@@ -175,7 +182,9 @@ def compare(lab: Path, streams: int, seconds: float) -> None:
         with serving(floor, folder, folder / "ours.log") as url:
             came, cpu_s = run_ours(url, calls, streams, seconds, folder)
         report("harness", streams, came, written(folder / "ours.log"))
-        print(f"               {cpu_s / max(1, len(came)) * 1e6:.1f} us of CPU an event, start of Locust included")
+        print(
+            f"               {cpu_s / max(1, len(came)) * 1e6:.1f} us of CPU an event, Locust's start too"
+        )
         with serving(floor, folder, folder / "theirs.log") as url:
             came = run_iter_lines(url, streams, seconds, folder)
         report("iter_lines", streams, came, written(folder / "theirs.log"))
@@ -183,7 +192,9 @@ def compare(lab: Path, streams: int, seconds: float) -> None:
 
 def main() -> None:
     """Run it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("lab", type=Path)
     parser.add_argument("--streams", default="200,1000")
     parser.add_argument("--seconds", type=float, default=6.0)

@@ -3,7 +3,7 @@
 import base64
 import logging
 import os
-import socket
+import secrets
 import tempfile
 import time
 import zlib
@@ -18,6 +18,9 @@ from harness.load.plan import Call, Plan
 
 LARGEST_SKEW_NS = 5_000_000_000
 """Clocks of two machines that differ by more are not to be believed."""
+
+TOKEN = secrets.token_hex(8)
+"""Of this process and of the workers that it forks: those see its folder, and no others may."""
 
 type MakePlan = Callable[[Environment], tuple[Plan, list[Call]]]
 """Makes plan and calls from the options of plain Locust."""
@@ -61,9 +64,3 @@ def start_of(wall_ns: int) -> int:
     """A moment of the wall clock on the monotonic one; now, where the clocks of two machines disagree."""
     ahead_ns = wall_ns - time.time_ns()
     return time.monotonic_ns() + (ahead_ns if abs(ahead_ns) < LARGEST_SKEW_NS else 0)
-
-
-def machine() -> str:
-    """A name for this machine as it runs now: two processes with the same one see the same files."""
-    boot = Path("/proc/sys/kernel/random/boot_id")
-    return f"{socket.gethostname()} {boot.read_text().strip() if boot.exists() else ''}"

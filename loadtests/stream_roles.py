@@ -6,10 +6,10 @@ is gone hangs nobody.
 
 | message | from | says |
 |---|---|---|
-| `harness_hello` | each worker, when it has connected | on which machine it is |
-| `harness_plan` | master, at the start | what to do; all of it for a worker on another machine |
+| `harness_hello` | each worker, once connected | whether the master forked it: then they share a folder |
+| `harness_plan` | master, at the start | what to do; all of it for a worker started by itself |
 | `harness_stop` | master | send nothing more; what is under way has so long |
-| `harness_records` | a worker on another machine | lines of records |
+| `harness_records` | such a worker | lines of records |
 | `harness_done` | each worker | its counts; all its records are out |
 """
 
@@ -25,7 +25,7 @@ from gevent.event import Event
 from gevent.hub import get_hub
 from locust.env import Environment
 from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
-from stream_layout import MakePlan, layout, machine, ordered_folder, packed, start_of
+from stream_layout import TOKEN, MakePlan, layout, ordered_folder, packed, start_of
 from stream_worker import Part, Worker
 
 from harness.core.errors import HarnessError
@@ -56,6 +56,7 @@ class Role:
     def __init__(self, environment: Environment) -> None:
         self.environment = environment
         self.worker: Worker | None = None
+        self.is_stopping = False  # by somebody else, who must not be stopped again
 
     def fire(self, record: dict[str, Any], _line: str = "") -> None:
         """One event for one request, with the outcome of its record: Locust's table says what ours does."""
@@ -95,16 +96,19 @@ class Local(Role):
         """Begin; the end of the plan ends the test."""
         with complaining(self.environment):
             part = Part(layout(self.environment, self.make_plan))
+            self.is_stopping = False
             self.worker = Worker(part, self.fire)
             gevent.spawn(self.end, self.worker)
 
     def end(self, worker: Worker) -> None:
         """When all is written down, end the test."""
         worker.finished.wait()
-        end_test(self.environment)
+        if self.worker is worker and not self.is_stopping:
+            end_test(self.environment)
 
     def stopping(self) -> None:
         """Wait until all is written down."""
+        self.is_stopping = True
         if self.worker is not None:
             self.close(self.worker, self.worker.plan.drain_s)
 
@@ -134,7 +138,7 @@ class Remote(Role):
         self.lines: list[str] = []
         self.runner.register_message("harness_plan", self.hear_plan)
         self.runner.register_message("harness_stop", self.hear_stop, concurrent=True)
-        self.runner.send_message("harness_hello", {"host": machine()})
+        self.runner.send_message("harness_hello", {"token": TOKEN})
 
     def hear_plan(self, msg: Any, **_: Any) -> None:
         """What to do when the test starts."""
@@ -209,7 +213,7 @@ class Master(Role):
 
     def hear_hello(self, msg: Any, **_: Any) -> None:
         """A worker has connected."""
-        self.hellos[msg.node_id] = msg.data["host"]
+        self.hellos[msg.node_id] = msg.data["token"]
 
     def hear_records(self, msg: Any, **_: Any) -> None:
         """Records of a worker elsewhere."""
@@ -230,7 +234,7 @@ class Master(Role):
             self.plan = self.folder.plan()
             clients = sorted(self.runner.clients, key=self.runner.get_worker_index)
             self.await_hellos(clients)
-            self.run, self.done = secrets.token_hex(8), {}
+            self.run, self.done, self.is_stopping = secrets.token_hex(8), {}, False
             self.members = {client: index for index, client in enumerate(clients)}
             self.give_orders(self.folder, time.time_ns() + LEAD_NS)
             gevent.spawn(self.end, self.run)
@@ -247,7 +251,7 @@ class Master(Role):
         near = {"folder": str(folder.path.resolve()), "forward": False}
         far: dict[str, Any] = {}
         for client, index in self.members.items():
-            is_near = self.hellos.get(client) == machine()
+            is_near = self.hellos.get(client) == TOKEN
             if not is_near and not far:
                 far = {"forward": True, **packed(folder)}
             order = {**common, "index": index, **(near if is_near else far)}
@@ -274,7 +278,7 @@ class Master(Role):
         until_ns = time.monotonic_ns() + int(SPAWNING_S * NS_PER_S)
         while not self.runner.spawning_completed and time.monotonic_ns() < until_ns:
             gevent.sleep(0.05)  # else Locust goes on starting what has ended
-        if run == self.run:
+        if run == self.run and not self.is_stopping:
             end_test(self.environment)
 
     def stop(self, drain_s: float) -> None:
@@ -285,6 +289,7 @@ class Master(Role):
 
     def stopping(self) -> None:
         """Wait until all is written down."""
+        self.is_stopping = True
         if self.plan is not None:
             self.stop(self.plan.drain_s)
 

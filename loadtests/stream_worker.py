@@ -30,7 +30,7 @@ from harness.load.journal import Ending, JournalWriter, Sent
 from harness.load.plan import Closed
 from harness.load.records import EndRecord, Outcome, Tick, WorkerRecord
 from harness.load.route import Route
-from harness.load.schedule import NEVER_NS, Schedule
+from harness.load.schedule import NEVER_NS, Schedule, Turn
 from harness.load.wire import Answer, Client, Kept, Stamping
 
 NS_PER_S = 1_000_000_000
@@ -106,17 +106,17 @@ class Worker:
         if wait_ns > 0:
             self.no_more.wait(wait_ns / NS_PER_S)
 
-    def take(self) -> int | None:
-        """The number of the next call; None: there are no more."""
-        number = self.schedule.take(time.monotonic_ns())
-        if number is None:
+    def take(self) -> Turn | None:
+        """The next call; None: there are no more."""
+        turn = self.schedule.take(time.monotonic_ns())
+        if turn is None:
             self.stop_sending("done")
-        return number
+        return turn
 
     def closed_loop(self, kept: Kept, is_stopping: Callable[[], bool]) -> None:
         """One user: a call, its answer, the next call."""
-        while not is_stopping() and (number := self.take()) is not None:
-            self.make(number, None, kept)
+        while not is_stopping() and (turn := self.take()) is not None:
+            self.make(turn, kept)
 
     def open_loop(self) -> None:
         """The dispatcher: each call at its time, whatever becomes of the others. The first user does it."""
@@ -124,12 +124,11 @@ class Worker:
         if self.users > 1:
             return
         alarm, kept = Alarm(), Kept()
-        while (number := self.take()) is not None:
-            due_ns = self.schedule.due_ns(number)
-            self.await_due(alarm, due_ns)
+        while (turn := self.take()) is not None:
+            self.await_due(alarm, turn.due_ns or 0)
             if self.no_more.is_set():
                 break
-            self.under_way[number] = gevent.spawn(self.make, number, due_ns, kept)
+            self.under_way[turn.number] = gevent.spawn(self.make, turn, kept)
         alarm.close()
 
     def await_due(self, alarm: Alarm, due_ns: int) -> None:
@@ -140,29 +139,31 @@ class Worker:
             self.landed.clear()
             self.landed.wait(LOOK_S)
 
-    def make(self, number: int, scheduled_ns: int | None, kept: Kept) -> None:
+    def make(self, turn: Turn, kept: Kept) -> None:
         """One call, from its sending to its answer in the journal, however it ends."""
-        call = number % len(self.calls)
+        number, call = turn.number, turn.number % len(self.calls)
         answer = Answer(is_head=self.calls[call].method == "HEAD")
         start, end = self.requests[call]
         mark = b"X-Harness-Request: %d\r\n" % number if self.plan.mark_requests else b""
         self.under_way[number] = gevent.getcurrent()
-        before = self.sent
+        sent: list[int] = []
+
+        def sending() -> None:
+            sent.append(number)
+            self.note_sent(turn, call)
+
         try:
-            self.client.ask(
-                answer, start + mark + end, kept, lambda: self.note_sent(number, call, scheduled_ns)
-            )
+            self.client.ask(answer, start + mark + end, kept, sending)
         finally:
             answer.finish(Ending.CANCELLED, time.monotonic_ns())
-            if self.sent == before:
-                self.note_sent(number, call, scheduled_ns)
+            if not sent:
+                sending()
             self.note_answer(number, answer)
 
-    def note_sent(self, number: int, call: int, scheduled_ns: int | None) -> None:
+    def note_sent(self, turn: Turn, call: int) -> None:
         """Into the journal, right before the bytes leave."""
-        now_ns = time.monotonic_ns()
-        phase = self.schedule.phase(number, now_ns if scheduled_ns is None else scheduled_ns)
-        self.journal.append("sent", Sent(number, call, phase, scheduled_ns, now_ns)._asdict())
+        sent = Sent(turn.number, call, turn.phase, turn.due_ns, time.monotonic_ns())
+        self.journal.append("sent", sent._asdict())
         self.sent += 1
 
     def note_answer(self, number: int, answer: Answer) -> None:

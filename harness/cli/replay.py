@@ -43,6 +43,10 @@ def replay(
     validate_requests: Annotated[
         bool, typer.Option("--validate-requests", help="Answer 400 to a request that breaks its schema.")
     ] = False,
+    write_log: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", show_default=False, help="Write the time of every write there."),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the closing summary as one line of JSON.")
     ] = False,
@@ -59,7 +63,7 @@ def replay(
     from harness.replay import server  # noqa: PLC0415
 
     library = server.load(recordings, keep_connect=keep_connect)
-    settings = server.Settings(host, port_of(port, ctx.obj), speed)
+    settings = server.Settings(host, port_of(port, ctx.obj), speed, write_log)
     guard = guard_on(library) if validate_requests else None
     outcome = server.run(library, settings, program_on(tuple(library.upstreams), ctx.obj), guard)
     print_summary(outcome)

@@ -7,6 +7,7 @@ modulo k, and has its share of the counts.
 
 from array import array
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from harness.load.plan import Open, Plan
 from harness.load.records import Phase
@@ -22,6 +23,14 @@ def share(total: int, index: int, count: int) -> int:
     [4, 3, 3]
     """
     return max(0, (total - index + count - 1) // count)
+
+
+class Turn(NamedTuple):
+    """A call to make: its number, the part of the run it belongs to, and when it is due (None: now)."""
+
+    number: int
+    phase: Phase
+    due_ns: int | None = None
 
 
 class Schedule:
@@ -64,21 +73,23 @@ class Schedule:
         """When a call of an open loop is due."""
         return self.start_ns + self.arrivals_ns[number // self.count]
 
-    def take(self, now_ns: int) -> int | None:
-        """The number of the next call; None: there is none, and `why` says why.
+    def take(self, now_ns: int) -> Turn | None:
+        """The next call; None: there is none, and `why` says why. Of an open loop it may be due later.
 
-        Of an open loop the next in order, whose time (`due_ns`) may be to come.
+        It counts from here on, since between this and its sending a connection may have to be made.
         """
         number = self.next_number
-        place = number // self.count
-        if self.is_open and place >= len(self.arrivals_ns):
+        if self.is_open and number // self.count >= len(self.arrivals_ns):
             self.stop("done", now_ns)
-        elif limit := self.reached(number, self.due_ns(number) if self.is_open else now_ns):
+            return None
+        due_ns = self.due_ns(number) if self.is_open else None
+        at_ns = now_ns if due_ns is None else due_ns
+        if limit := self.reached(number, at_ns):
             self.stop(limit, now_ns)
         if self.why is not None:
             return None
         self.next_number += self.count
-        return number
+        return Turn(number, self.phase(number, at_ns), due_ns)
 
     def reached(self, number: int, at_ns: int) -> str | None:
         """What ends the sending before a call at a time: `limit`, `done`, or nothing."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from harness.replay.arrival import READ_BYTES, Arrival
-from harness.replay.pacer import Pacer, Play
+from harness.replay.pacer import Pacer, Play, Wire
 from harness.replay.playback import Ending, Playback
 from harness.replay.reader import Incoming, RequestReader
 
@@ -32,11 +32,20 @@ READ = memoryview(bytearray(READ_BYTES))
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a request gets: a playback at a speed, or, `instant`, all of its bytes now."""
+    """What a request gets: a playback at a speed, or, `instant`, all of its bytes now; whose, by `label`."""
 
     playback: Playback
     speed: float = 1.0
     instant: bool = False
+    label: str = ""
+
+
+type MakePlay = Callable[[Incoming, Answer, Wire, Callable[[], None]], Play]
+
+
+def make_play(incoming: Incoming, answer: Answer, wire: Wire, ended: Callable[[], None]) -> Play:
+    """The play of an answer; `ended` is called after its last part."""
+    return Play(answer.playback, wire, incoming.t0_ns, answer.speed, ended)
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -48,7 +57,9 @@ class Connection(asyncio.BufferedProtocol):
         answer: Callable[[Incoming], Answer],
         refuse: Callable[[int], Answer],
         open_connections: "set[Connection]",
+        new_play: MakePlay = make_play,
     ) -> None:
+        self.new_play = new_play
         self.pacer = pacer
         self.answer = answer
         self.refuse = refuse
@@ -124,7 +135,7 @@ class Connection(asyncio.BufferedProtocol):
             self.finish(ending, keep_alive=incoming.keep_alive)
             self.go_on()
 
-        self.play = Play(answer.playback, self, incoming.t0_ns, answer.speed, ended)
+        self.play = self.new_play(incoming, answer, self, ended)
         self.pacer.add(self.play)
 
     def finish(self, ending: Ending, *, keep_alive: bool) -> None:

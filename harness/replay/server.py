@@ -19,11 +19,12 @@ from harness.core.url import server_url
 from harness.core.visible import counted
 from harness.kernel_stamps import enable
 from harness.replay.answers import Recorded
-from harness.replay.connection import Connection
+from harness.replay.connection import Connection, make_play
 from harness.replay.guard import Guard
 from harness.replay.match import Library, Miss
 from harness.replay.pacer import Pacer
 from harness.replay.site import Site, endpoint, lateness_ms, miss_text
+from harness.replay.write_log import WriteLog
 from harness.store.open import open_recording
 from harness.store.recording import Recording
 
@@ -32,11 +33,15 @@ BACKLOG = 4096
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where to listen (port 0: any free one) and how to play (speed 1: as recorded, 0: at once)."""
+    """Where to listen (port 0: any free one) and how to play (speed 1: as recorded, 0: at once).
+
+    `write_log` is a file for the times of all writes (`harness.replay.write_log`); None: no log.
+    """
 
     host: str = "127.0.0.1"
     port: int = 0
     speed: float = 1.0
+    write_log: Path | None = None
 
 
 def load(paths: Iterable[Path], *, keep_connect: bool) -> Library[Recorded]:
@@ -123,7 +128,11 @@ async def serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     raise_file_limit()
-    server = await listen(lambda: Connection(pacer, site.answer, site.refuse, connections), settings)
+    log = WriteLog(settings.write_log) if settings.write_log else None
+    new_play = log.play if log else make_play
+    server = await listen(
+        lambda: Connection(pacer, site.answer, site.refuse, connections, new_play), settings
+    )
     for one in server.sockets:
         enable(one)  # its connections inherit it
     keep_out_of_collection()
@@ -136,6 +145,8 @@ async def serve(
         for connection in list(connections):
             connection.transport.abort()
         pacer.close()
+        if log:
+            log.close()
     return outcome(library, site, code)
 
 

@@ -83,7 +83,7 @@ class Site:
         found = self.find(incoming)
         if isinstance(found, Entry):
             self.tally.answered += 1
-            return Answer(found.answer.playback(incoming.client), self.speed)
+            return Answer(found.answer.playback(incoming.client), self.speed, label=found.label)
         if incoming.request.method == "OPTIONS":
             return Answer(preflight(incoming), instant=True)
         return self.missed(found, incoming.client)
