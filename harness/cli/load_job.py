@@ -13,20 +13,26 @@ from rich.console import Console
 from harness.cli.files import check_replaceable, replaced
 from harness.cli.output import print_json
 from harness.core.errors import BadInput
+from harness.core.visible import counted
 from harness.load.build import Prepared, Step, prepare
 from harness.load.care import Price, price_of, question, unasked
 from harness.load.clock import RunClock
 from harness.load.exports import aiperf_document, aiperf_records, request_lines, vllm_document
 from harness.load.folder import Folder
+from harness.load.nulltest import null_test
 from harness.load.options import Options
+from harness.load.plan import Closed, Plan
 from harness.load.records import Result
 from harness.load.rows import result_of
 from harness.load.run import Run, Wants
 from harness.load.slo import goodput_of, slos_of
 from harness.load.summary import Summary, closing, sweep_table
+from harness.load.validity import NullTest
 from harness.store.load_runs import LoadWriter, load_requests, load_run
 
 FOLDER = Path("recordings")
+OPEN_STREAMS = 50
+"""Streams of the null test of an open loop without a bound."""
 CHECKED = ("-m", "harness.cli.load_reducer")
 """The reducer that holds answers against the rules of streams."""
 
@@ -61,7 +67,10 @@ def perform(job: Job) -> int:
     prepared = prepare(with_workers(job))
     if not prepared.private and not job.yes:
         ask(prepared, price)
+    if prepared.built.exact is False:
+        say(job, "the target has no tokenizer to ask: token lengths are estimates")
     prepared.try_out()
+    wants = replace(wants, null_test=measured_client(prepared, job))
     db = job.db or FOLDER / f"load-{datetime.now().astimezone():%Y-%m-%d-%H%M%S}.db"
     with LoadWriter(db) as writer:
         summaries = list(runs(prepared, writer, job, wants))
@@ -79,7 +88,35 @@ def wants_of(job: Job) -> Wants:
         quiet=job.quiet,
         locust_options=job.locust_options,
         sweep=job.options.sweep,
+        bind=place_to_bind(job.bind) if job.expect_workers else None,
     )
+
+
+def measured_client(prepared: Prepared, job: Job) -> NullTest | None:
+    """What the client's own error is under the largest load asked for; None where nobody wants to know.
+
+    Workers of other machines are not measured from here.
+    """
+    if not job.null_test or job.expect_workers:
+        return None
+    say(job, "measuring the client's own error (null test)")
+    plans = [step.plan for step in prepared.built.steps]
+    largest = max(most_at_once(plan) for plan in plans)
+    by_kernel = all(plan.kernel_stamps and plan.target.startswith("http:") for plan in plans)
+    found = null_test(job.options.workers, largest, kernel_stamps=by_kernel)
+    error = found.error
+    return NullTest(found.streams, found.events, error.p50 / 1000, error.p99 / 1000, error.max / 1000)
+
+
+def most_at_once(plan: Plan) -> int:
+    """How many streams to measure the client with: as many as the plan has, or a usual number."""
+    return plan.loop.concurrency if isinstance(plan.loop, Closed) else plan.loop.most_open or OPEN_STREAMS
+
+
+def say(job: Job, text: str) -> None:
+    """A line on stderr about what goes on."""
+    if not job.quiet:
+        print(f"harness load: {text}", file=sys.stderr, flush=True)
 
 
 def place_to_bind(text: str) -> tuple[str, int]:
@@ -124,6 +161,11 @@ def ask(prepared: Prepared, price: Price) -> None:
 def runs(prepared: Prepared, writer: LoadWriter, job: Job, wants: Wants) -> Iterator[Summary]:
     """Make all runs, each in a folder that goes away; one that was stopped is the last."""
     for number, step in enumerate(prepared.built.steps):
+        if wants.bind:
+            say(
+                job,
+                f"waiting for {counted(step.plan.workers, 'worker')} at {job.bind}: 'harness load --join'",
+            )
         with TemporaryDirectory(prefix="harness-load-") as path:
             one = Run(reduced(step, validate=job.validate), Folder(Path(path)), writer, wants)
             summary = one.make()

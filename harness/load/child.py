@@ -21,6 +21,7 @@ from harness.load.plan import Closed, Plan
 STOP_S = 20.0
 """How long an ordered end may take: what is under way gets 5 s, then all is written down."""
 TAIL_BYTES = 16_384
+LOCUST = (sys.executable, "-m", "locust", "-f")
 
 
 def locust_file() -> Path:
@@ -33,13 +34,18 @@ def locust_file() -> Path:
 
 
 class LocustChild:
-    """Locust, running a folder's plan; a context manager that ends it. What it says is in `locust.log`."""
+    """Locust, running a folder's plan; a context manager that ends it. What it says is in `locust.log`.
 
-    def __init__(self, folder: Folder, workers: int, extra: Sequence[str] = ()) -> None:
+    `bind`: host and port at which workers of other machines join (None: it makes its own workers).
+    """
+
+    def __init__(
+        self, folder: Folder, workers: int, extra: Sequence[str] = (), bind: tuple[str, int] | None = None
+    ) -> None:
         self.log = folder.path / "locust.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*command(folder.plan(), workers), *extra],
+                [*command(folder.plan(), workers, bind), *extra],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -87,17 +93,23 @@ class LocustChild:
         self.stop()
 
 
-def command(plan: Plan, workers: int) -> list[str]:
+def command(plan: Plan, workers: int, bind: tuple[str, int] | None) -> list[str]:
     """The command line. Users of a closed loop all start at once: the plan's ramp is the worker's affair."""
     workers = min(workers, plan.loop.concurrency) if isinstance(plan.loop, Closed) else workers
     users = str(plan.loop.concurrency if isinstance(plan.loop, Closed) else workers)
-    line = [sys.executable, "-m", "locust", "-f", str(locust_file()), "--headless", "--only-summary"]
-    line += ["-u", users, "-r", users]
-    if workers < 2:
+    line = [*LOCUST, str(locust_file()), "--headless", "--only-summary", "-u", users, "-r", users]
+    if bind is None and workers < 2:
         return line
-    port = str(free_port())
-    return [*line, "--processes", str(workers), "--master-port", port, "--master-bind-port", port,
-            "--master-bind-host", "127.0.0.1"]  # fmt: skip
+    host, port = bind or ("127.0.0.1", free_port())
+    place = ["--master-bind-host", host, "--master-bind-port", str(port)]
+    if bind is None:
+        return [*line, "--processes", str(workers), "--master-port", str(port), *place]
+    return [*line, "--master", "--expect-workers", str(workers), *place]
+
+
+def join_command(host: str, port: int) -> list[str]:
+    """The command line of a worker that joins a run elsewhere."""
+    return [*LOCUST, str(locust_file()), "--worker", "--master-host", host, "--master-port", str(port)]
 
 
 def free_port() -> int:

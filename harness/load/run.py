@@ -46,6 +46,7 @@ class Wants:
     """What the user wants of every run: limits, how it is shown, more options for Locust.
 
     `sweep`: what is varied over the runs, as it was asked for. `null_test`: the client's own error.
+    `bind`: host and port at which workers of other machines join.
     """
 
     slos: tuple[Slo, ...] = ()
@@ -54,6 +55,7 @@ class Wants:
     locust_options: tuple[str, ...] = ()
     sweep: str | None = None
     null_test: NullTest | None = None
+    bind: tuple[str, int] | None = None
 
 
 class Run:
@@ -83,11 +85,11 @@ class Run:
 
     def watch(self, gatherer: Gatherer, view: LiveView | Unseen) -> str:
         """Gather while Locust runs and until its reducers are through; the last line that Locust said."""
-        workers, options = self.step.plan.workers, self.wants.locust_options
+        wants, workers = self.wants, self.step.plan.workers
         with (
             HostSampler(self.clock) as host,
             stopping() as stop,
-            LocustChild(self.folder, workers, options) as child,
+            LocustChild(self.folder, workers, wants.locust_options, wants.bind) as child,
         ):
             while child.wait(POLL_S) is None and not stop.is_set():
                 self.gather(gatherer, host)
