@@ -79,7 +79,7 @@ class Now:
         ttft = gap(result.sent_ns, result.first_token_ns)
         if ttft is not None:
             second.ttft_ns.append(ttft)
-        second.icl.add_pairs(result.icl)
+        second.icl.add_pairs(result.icl, FINE_BITS)
 
     def _second(self, number: int) -> Second:
         """The second of this number; what comes late counts where the newest does."""
