@@ -16,7 +16,7 @@ from harness.core.visible import visible
 from harness.load.figures import Figures, Spread
 from harness.load.plan import Closed, Frozen, Plan
 from harness.load.slo import SloRow
-from harness.load.validity import Finding, Grade, Judgement, NullTest, exit_code
+from harness.load.validity import ClientError, Finding, Grade, Judgement, exit_code
 
 LATENCIES = {
     "TTFT": "ttft_ms",
@@ -91,7 +91,7 @@ class Summary(Frozen):
 def summary_of(
     plan: Plan, figures: Figures, judgement: Judgement, slos: Iterable[SloRow] = (), **about: object
 ) -> Summary:
-    """The summary of a run; `about` are the other fields of `Summary`, `null_test` as a `NullTest`."""
+    """The summary of a run; `about` are the other fields of `Summary`, `null_test` as a `ClientError`."""
     rows = tuple(slos)
     null_test = about.pop("null_test", None)
     values = {"load": load_of(plan), "workers": plan.workers, "target": plan.target} | about
@@ -105,7 +105,7 @@ def summary_of(
             "exit_code": exit_code(judgement, rows),
             "slos": rows,
             "checks": tuple(map(CheckRow.of, judgement.findings)),
-            "null_test": asdict(null_test) if isinstance(null_test, NullTest) else None,
+            "null_test": asdict(null_test) if isinstance(null_test, ClientError) else None,
         }
     )
 

@@ -12,12 +12,12 @@ from harness.load.plan import Closed, Open, Plan
 from harness.load.records import Outcome, Phase, Result
 from harness.load.slo import goodput_of, slo_of
 from harness.load.summary import Summary, closing, digits, load_of, summary_of, sweep_table
-from harness.load.validity import Accounts, Evidence, Judgement, NullTest, judged
+from harness.load.validity import Accounts, ClientError, Evidence, Judgement, judged
 from tests.plugins.results import made_failure, made_result
 
 PLAN = Plan(target="http://127.0.0.1:1", loop=Closed(concurrency=8), workers=1)
 TITLES = "load requests failed TTFT p50 p99 ICL p50 p99 TPOT p50 E2E p99 req/s tokens/s"
-NULL = NullTest(200, 4000, 3.1, 6.9, 55)
+NULL = ClientError(200, 4000, 3.1, 6.9, 55)
 
 
 def summary(*results: Result, valid: bool = True, asked: tuple[str, ...] = (), **about: Any) -> Summary:
