@@ -27,7 +27,7 @@ from harness.load.rows import result_of
 from harness.load.run import Run, Wants
 from harness.load.slo import goodput_of, slos_of
 from harness.load.summary import Summary, closing, sweep_table
-from harness.load.validity import NullTest
+from harness.load.validity import ClientError
 from harness.store.load_runs import LoadWriter, load_requests, load_run
 
 FOLDER = Path("recordings")
@@ -92,7 +92,7 @@ def wants_of(job: Job) -> Wants:
     )
 
 
-def measured_client(prepared: Prepared, job: Job) -> NullTest | None:
+def measured_client(prepared: Prepared, job: Job) -> ClientError | None:
     """What the client's own error is under the largest load asked for; None where nobody wants to know.
 
     Workers of other machines are not measured from here.
@@ -105,7 +105,7 @@ def measured_client(prepared: Prepared, job: Job) -> NullTest | None:
     by_kernel = all(plan.kernel_stamps and plan.target.startswith("http:") for plan in plans)
     found = null_test(job.options.workers, largest, kernel_stamps=by_kernel)
     error = found.error
-    return NullTest(found.streams, found.events, error.p50 / 1000, error.p99 / 1000, error.max / 1000)
+    return ClientError(found.streams, found.events, error.p50 / 1000, error.p99 / 1000, error.max / 1000)
 
 
 def most_at_once(plan: Plan) -> int:

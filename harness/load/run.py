@@ -30,7 +30,7 @@ from harness.load.live import LiveView, Unseen, live_view
 from harness.load.rows import Keeper, run_of, worker_row
 from harness.load.slo import Goodput, Slo
 from harness.load.summary import Summary, summary_of
-from harness.load.validity import Accounts, Evidence, Judgement, NullTest, judged
+from harness.load.validity import Accounts, ClientError, Evidence, Judgement, judged
 from harness.load.workers import Workers
 from harness.store.load_runs import Completion, LoadWriter
 
@@ -54,7 +54,7 @@ class Wants:
     quiet: bool = False
     locust_options: tuple[str, ...] = ()
     sweep: str | None = None
-    null_test: NullTest | None = None
+    null_test: ClientError | None = None
     bind: tuple[str, int] | None = None
 
 
