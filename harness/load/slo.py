@@ -73,7 +73,11 @@ class Slo:
         got = self.value(figures)
         met = got is not None and OPERATORS[self.operator](got, self.limit)
         return SloRow(
-            asked=self.text, got=None if got is None else got / UNITS[self.unit], unit=self.unit, met=met
+            asked=self.text,
+            figure=self.figure,
+            got=None if got is None else got / UNITS[self.unit],
+            unit=self.unit,
+            met=met,
         )
 
     def value(self, figures: Figures) -> float | None:
@@ -83,9 +87,10 @@ class Slo:
 
 
 class SloRow(Frozen):
-    """What was asked, what the run gave (`got` in `unit`; None: no data, which is not met)."""
+    """What was asked of which figure, and what the run gave: `got` in `unit` (None: no data: not met)."""
 
     asked: str
+    figure: str
     got: float | None
     unit: str
     met: bool

@@ -102,7 +102,7 @@ def summary_of(
             "verdict": judgement.verdict,
             "reasons": judgement.reasons,
             "warnings": judgement.warnings,
-            "exit_code": exit_code(judgement, rows),
+            "exit_code": exit_code(judgement, figures, rows),
             "slos": rows,
             "checks": tuple(map(CheckRow.of, judgement.findings)),
             "null_test": asdict(null_test) if isinstance(null_test, ClientError) else None,

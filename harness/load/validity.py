@@ -19,6 +19,7 @@ from harness.load.records import Stamps
 from harness.load.slo import SloRow
 from harness.load.workers import Worker
 
+FAILURE_RATES = ("error_rate", "success_rate")
 READER_SHARE = 0.01
 """From this share of successes with reader stamps on, the limits for those hold."""
 NS_PER_MS = 1_000_000
@@ -294,8 +295,15 @@ def judged(evidence: Evidence, checks: Iterable[Check] = CHECKS) -> Judgement:
     return Judgement(tuple(check.finding(evidence) for check in checks), lost)
 
 
-def exit_code(judgement: Judgement, slos: Iterable[SloRow] = ()) -> int:
-    """3: the run cannot be trusted, whatever its figures say; 1: an SLO was not met; 0."""
+def exit_code(judgement: Judgement, figures: Figures, slos: Iterable[SloRow] = ()) -> int:
+    """3: the run cannot be trusted, whatever its figures say; 1: something is not as it should be; 0.
+
+    That is an SLO that was not met, a broken rule of streams, or a failed request, unless an SLO says how
+    many may fail.
+    """
+    rows = tuple(slos)
     if not judgement.is_valid:
         return 3
-    return 0 if all(slo.met for slo in slos) else 1
+    tolerated = any(row.figure in FAILURE_RATES for row in rows)
+    wrong = (figures.failures and not tolerated) or figures.violations
+    return int(bool(wrong) or not all(row.met for row in rows))

@@ -7,7 +7,7 @@ import pytest
 
 from harness.load.figures import Tally
 from harness.load.plan import Closed, Open, Plan
-from harness.load.records import Record, Result, Stamps
+from harness.load.records import Outcome, Record, Result, Stamps
 from harness.load.slo import SloRow
 from harness.load.validity import (
     CHECKS,
@@ -155,7 +155,10 @@ def test_reasons_name_value_limit_and_what_to_do() -> None:
     )
 
 
-MET, MISSED = (SloRow(asked="a", got=1, unit="ms", met=met) for met in (True, False))
+MET, MISSED = (SloRow(asked="a", figure="ttft_ms", got=1, unit="ms", met=met) for met in (True, False))
+FEW_MAY_FAIL = SloRow(asked="b", figure="error_rate", got=1, unit="%", met=True)
+FAILED = made_result(0, outcome=Outcome.TRUNCATED)
+BROKEN = made_result(0, violations=("chat.one-done",))
 
 
 @pytest.mark.parametrize(
@@ -164,14 +167,17 @@ MET, MISSED = (SloRow(asked="a", got=1, unit="ms", met=met) for met in (True, Fa
         (evidence(), (), 0),
         (evidence(), (MET,), 0),
         (evidence(), (MET, MISSED), 1),
+        (evidence(FAILED), (MET,), 1),
+        (evidence(FAILED), (MET, FEW_MAY_FAIL), 0),
+        (evidence(BROKEN), (), 1),
         (evidence(ended=False), (MET,), 3),
         (evidence(ended=False), (MISSED,), 3),
     ],
 )
-def test_what_cannot_be_trusted_goes_before_what_was_not_met(
+def test_what_cannot_be_trusted_goes_before_what_is_wrong(
     given: Evidence, slos: tuple[SloRow, ...], code: int
 ) -> None:
-    assert exit_code(judged(given), slos) == code
+    assert exit_code(judged(given), given.figures, slos) == code
 
 
 def test_the_docs_tell_every_check_with_its_limits() -> None:
