@@ -108,7 +108,11 @@ def _decoded(encoding: str | None, chunks: Iterable[Chunk]) -> list[Chunk]:
 def _sse_events(chunks: Iterable[Chunk]) -> list[Event]:
     decoder, events, offset_ns = SseDecoder(), [], 0
     for offset_ns, data in chunks:
-        events += [Event(offset_ns, e.name, e.data) for e in decoder.feed(data) if not e.comment]
+        plain = decoder.feed_plain(data)
+        if plain is not None:
+            events += [Event(offset_ns, None, one) for one in plain]
+        else:
+            events += [Event(offset_ns, e.name, e.data) for e in decoder.feed(data) if not e.comment]
     return events + [Event(offset_ns, e.name, e.data) for e in decoder.close()]
 
 
