@@ -34,7 +34,7 @@ class SseDecoder:
     whether an LF follows may show only later.
     """
 
-    __slots__ = ("_after_cr", "_comments", "_data", "_id", "_name", "_partial", "_resting", "_started")
+    __slots__ = ("_after_cr", "_comments", "_data", "_id", "_name", "_partial", "_started")
 
     def __init__(self) -> None:
         self._reset()
@@ -43,7 +43,6 @@ class SseDecoder:
         self._partial: list[bytes] = []  # pieces of the line that has no end yet
         self._after_cr = False
         self._started = False
-        self._resting = False  # whether what comes next is the first line of a block
         self._clear()
 
     def _clear(self) -> None:
@@ -52,23 +51,8 @@ class SseDecoder:
         self._data: list[bytes] = []
         self._comments: list[bytes] = []
 
-    def feed_plain(self, data: bytes) -> list[bytes] | None:
-        """The data of the events in `data` where it is nothing but whole ones of one line, else None.
-
-        None: nothing was fed, so `feed` it. This is most of an LLM's traffic, in a third of the time.
-        """
-        if not (self._resting and data.startswith(b"data: ") and data.endswith(b"\n\n")) or b"\r" in data:
-            return None
-        blocks = data[6:-2].split(b"\n\ndata: ")
-        return blocks if data.count(b"\n") == 2 * len(blocks) else None
-
     def feed(self, data: bytes) -> list[SseEvent]:
         """The events completed by `data`, in their order."""
-        events = self._fed(data)
-        self._resting = self._is_resting()
-        return events
-
-    def _fed(self, data: bytes) -> list[SseEvent]:
         if self._after_cr and data:
             self._after_cr = False
             if data[0] == LF:
@@ -94,10 +78,6 @@ class SseDecoder:
             events.append(SseEvent(self._name, b"\n".join(self._data), self._id))
         self._reset()
         return events
-
-    def _is_resting(self) -> bool:
-        pending = self._partial or self._data or self._comments or self._after_cr
-        return self._started and not pending and self._name is self._id is None
 
     def _events(self, lines: list[bytes]) -> list[SseEvent]:
         if not self._started and lines:

@@ -18,7 +18,9 @@ TEXT = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+')
 """What stands in a JSON string (RFC 8259, 7)."""
 MOST = 4
 """Strings that may differ. OpenAI's chunks have two such, the text and its `obfuscation`."""
-TRIES = 64
+LONGEST = 512
+"""Bytes of a message that is learnt from. Longer ones are seldom alike, and take long to compare."""
+TRIES = 16
 """Messages of a stream from which nothing was learnt, before it is given up."""
 
 
@@ -55,8 +57,8 @@ class Alike[T]:
 
     def learn(self, data: bytes, found: T) -> None:
         """What was found for a message that `find` did not know."""
-        if not self._tries or ESCAPE in data:  # without one, every quotation mark begins or ends a string
-            return
+        if len(data) > LONGEST or not self._tries or ESCAPE in data:
+            return  # without an escape, every quotation mark begins or ends a string
         before, self._last = self._last, data
         parts = self._parts(before, data) if before.count(QUOTE) == data.count(QUOTE) else []
         if parts:

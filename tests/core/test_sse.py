@@ -119,37 +119,3 @@ STREAMS = st.lists(
 def test_any_split_gives_the_same_events(body: bytes, cuts: list[int]) -> None:
     edges = sorted({0, len(body), *(cut for cut in cuts if cut < len(body))})
     assert decoded(*(body[a:b] for a, b in pairwise(edges))) == decoded(body)
-
-
-PLAIN = [b"data: a\n\n", b"data: \n\n", b"data: data: \n\n", b"data: a\n\ndata: b\n\n", b"data:  x\n\n\n\n"]
-
-
-@given(
-    chunks=st.lists(
-        st.sampled_from([*PLAIN, b"data: a\r\n\n", b"data: a\n", b"\n", b"data: c", b"id: 1\n", b": c\n\n"])
-        | STREAMS
-        | st.lists(st.sampled_from([b"data: ", b"\n\n", b"\n", b"a"])).map(b"".join)
-    )
-)
-def test_plain_events_are_what_any_events_are(chunks: list[bytes]) -> None:
-    decoder, events = SseDecoder(), []
-    for chunk in chunks:
-        plain = decoder.feed_plain(chunk)
-        events += decoder.feed(chunk) if plain is None else [event(data) for data in plain]
-    assert events + decoder.close() == decoded(*chunks)
-
-
-@pytest.mark.parametrize("chunk", PLAIN[:4])
-def test_whole_events_of_one_line_are_plain(chunk: bytes) -> None:
-    decoder = SseDecoder()
-    decoder.feed(b"data: first\n\n")
-    assert decoder.feed_plain(chunk) == [one.data for one in SseDecoder().feed(chunk)]
-
-
-@pytest.mark.parametrize(
-    "before", [b"", b"event: a\n", b"id: 1\n", b"data: a\n", b"data: a", b": c\n", b"data: a\n\n\r"]
-)
-def test_nothing_is_plain_where_more_belongs_to_it(before: bytes) -> None:
-    decoder = SseDecoder()
-    decoder.feed(before)
-    assert decoder.feed_plain(b"data: b\n\n") is None

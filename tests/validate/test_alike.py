@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.validate.alike import TRIES, Alike, joined
+from harness.validate.alike import LONGEST, TRIES, Alike, joined
 from harness.validate.shape import shape
 
 WORDS = frozenset(["a", "stop", "ü", ""])
@@ -103,6 +103,7 @@ def test_anything_else_is_not(data: bytes) -> None:
         (b'{"n": 0, "t": "x"}', b'{"n": 1, "t": "y"}'),
         (b'["1", "2", "3", "4", "5"]', b'["6", "7", "8", "9", "0"]'),
         (chunk("b\\"), chunk("b"), chunk("c\\")),
+        (chunk("b" * LONGEST), chunk("c" * LONGEST)),
     ],
 )
 def test_from_these_nothing_is_learnt(messages: tuple[bytes, ...]) -> None:
