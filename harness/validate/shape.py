@@ -60,10 +60,9 @@ def shapes(values: list[Any], words: frozenset[str]) -> list[Shape]:
 
 def number(value: float) -> int:
     """The shape of a number or boolean; to JSON Schema, 1.0 is an integer, and true is no 1."""
-    kind = type(value)
-    if kind is bool:
+    if isinstance(value, bool):
         return TRUE if value else FALSE
-    if kind is float and not value.is_integer():
+    if isinstance(value, float) and not value.is_integer():
         return FRACTION if value > 0 else NEGATIVE_FRACTION
     return POSITIVE if value > 0 else NEGATIVE if value < 0 else ZERO
 
