@@ -121,7 +121,8 @@ def run(arguments: Sequence[str]) -> int:
     except HarnessError as error:
         return fail(str(error), error.exit_code)
     except TyperException as error:
-        return fail(f"{error.format_message().rstrip('.')}; try 'harness --help'", error.exit_code)
+        what = error.format_message().rstrip(".").replace("Value error, ", "")  # pydantic's own words
+        return fail(f"{what}; try 'harness --help'", error.exit_code)
     except (Abort, KeyboardInterrupt):
         return 130
 

@@ -28,14 +28,15 @@ def compare_recordings(before: Path, now: Path, *, as_json: bool) -> int:
     breaks = any(one.breaks for one in found)
     verdict = "changed" if breaks else "compatible" if found else "same"
     if as_json:
-        print_json(
-            {
-                "before": {"recording": str(before), "exchanges": old.exchanges},
-                "now": {"recording": str(now), "exchanges": new.exchanges},
-                "verdict": verdict,
-                "differences": [as_object(one) for one in found],
-            }
+        from harness.validate.document import ComparisonDocument, difference, side  # noqa: PLC0415
+
+        document = ComparisonDocument(
+            before=side(str(before), old),
+            now=side(str(now), new),
+            verdict=verdict,
+            differences=tuple(difference(one) for one in found),
         )
+        print_json(document.model_dump(mode="json"))
         return int(breaks)
     for endpoint in dict.fromkeys(one.place.endpoint for one in found):
         print(f"{endpoint}:")
@@ -69,16 +70,3 @@ def row_of(one: "Difference") -> dict[str, Any]:
 def cell_of(tally: "Tally") -> str:
     """How often, and with which types."""
     return f"{tally.seen} of {tally.of} {' or '.join(tally.types)}".rstrip()
-
-
-def as_object(one: "Difference") -> dict[str, Any]:
-    """A difference for `--json`."""
-    return {
-        "change": one.change.value,
-        "breaks": one.breaks,
-        "endpoint": one.place.endpoint,
-        "part": one.place.part,
-        "where": one.place.where,
-        "before": {"seen": one.before.seen, "of": one.before.of, "types": list(one.before.types)},
-        "now": {"seen": one.now.seen, "of": one.now.of, "types": list(one.now.types)},
-    }

@@ -1,7 +1,6 @@
-"""What a validation found, as tables for people and as JSON for machines."""
+"""What a validation found, as tables for people."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.output import Column, print_rows
@@ -82,38 +81,4 @@ def row_of(group: "Group") -> dict[str, Any]:
         "host": key.call.host,
         "what": key.message,
         "kind": f"{key.kind.value}{mark}{value}",
-    }
-
-
-def as_object(report: "Report", recording: Path, overlay: str | None) -> dict[str, Any]:
-    """The report for `--json`; `groups` are in the order of the tables."""
-    counts = report.counts()
-    return {
-        "recording": str(recording),
-        "profile": report.profile.value,
-        "overlay": overlay,
-        "verdict": report.verdict.value,
-        "exchanges": report.exchanges,
-        "not_checked": report.not_checked,
-        "events": report.events,
-        "counts": {name: counts[severity] for severity, name in COUNTED.items()},
-        "groups": [group_object(group) for group in report.groups()],
-    }
-
-
-def group_object(group: "Group") -> dict[str, Any]:
-    """A group with all that is known of it."""
-    key = group.key
-    return {
-        "severity": group.severity.value,
-        "rule": key.rule,
-        "kind": key.kind.value,
-        "part": key.part.value,
-        "pointer": key.pointer,
-        "message": key.message,
-        "host": key.call.host,
-        "endpoint": key.call.endpoint,
-        "exchanges": group.exchanges,
-        "times": group.times,
-        "example": group.example._asdict(),
     }

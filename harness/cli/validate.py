@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.files import check_replaceable, replaced
-from harness.cli.findings import as_object, print_report
+from harness.cli.findings import print_report
 from harness.cli.output import print_json
 from harness.core.errors import BadInput
 from harness.validate.finding import Profile, Severity
@@ -63,7 +63,7 @@ def validate(
     with ExitStack() as stack:
         spool = stack.enter_context(Spool()) if save else None
         report = run(recording, checker, profile, spool)
-        print_json(as_object(report, recording, overlay)) if as_json else print_report(report)
+        print_document(report, recording, overlay) if as_json else print_report(report)
         write_formats(report, recording, sarif, junit)
         if spool:
             keep(recording, report, started_at, overlay, spool)
@@ -112,6 +112,13 @@ def run(recording: Path, checker: "Checker", profile: Profile, spool: "Spool | N
 
     with open_recording(recording) as opened, progress_bar("validating") as progress:
         return check_all(opened, checker, profile, spool=spool, progress=progress)
+
+
+def print_document(report: "Report", recording: Path, overlay: str | None) -> None:
+    """Print the report as JSON."""
+    from harness.validate.document import ReportDocument  # noqa: PLC0415
+
+    print_json(ReportDocument.of(report, str(recording), overlay).model_dump(mode="json"))
 
 
 def write_formats(report: "Report", recording: Path, sarif: Path | None, junit: Path | None) -> None:

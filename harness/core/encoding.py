@@ -7,6 +7,7 @@ ValueError. Output is bounded by `MAX_DECODED`, so that no small body fills the 
 
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from operator import itemgetter
 from typing import Protocol
 
 import brotli  # type: ignore[import-untyped]
@@ -60,13 +61,15 @@ def pieces(encoding: str | None, chunks: Iterable[Chunk], limit: int = MAX_DECOD
     """
     names = [name for raw in (encoding or "").lower().split(",") if (name := raw.strip())]
     decoders = [(name, _decoder(name)) for name in reversed(names) if name != "identity"]
+    if not decoders:  # nearly always
+        yield from filter(itemgetter(1), chunks)
+        return
     room = limit
     for offset_ns, data in chunks:
         decoded = data
         for name, decoder in decoders:
             decoded = _fed(name, decoder, decoded, room)
-        if decoders:
-            room -= len(decoded)
+        room -= len(decoded)
         if decoded:
             yield offset_ns, decoded
 

@@ -106,4 +106,7 @@ def path_of(url: str) -> str:
 def header(headers: Headers, name: str) -> str | None:
     """The value of the first header of this name, in any case; None where there is none."""
     wanted = name.lower()
-    return next((value for key, value in headers if key.lower() == wanted), None)
+    for key, value in headers:
+        if key.lower() == wanted:
+            return value
+    return None

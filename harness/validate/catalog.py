@@ -25,6 +25,7 @@ FOLDERS = (HERE / "schemas", HERE.parents[1] / "schemas")
 """Where the schemas are: in an installed package, in a checkout."""
 
 REPAIR = "install traffic-harness again, or run `make schemas` in a checkout"
+OTHER_FOLDER = "is --schemas the right folder?"
 
 
 class Index(BaseModel):
@@ -146,13 +147,18 @@ def _read(path: Path) -> Any:
     try:
         return json.loads(path.read_bytes())
     except OSError as error:
-        raise BadInput(f"cannot read the schema file {path}: {error.strerror}; {REPAIR}") from error
+        raise BadInput(f"cannot read the schema file {path}: {error.strerror}; {_advice(path)}") from error
     except (ValueError, RecursionError) as error:
-        raise _damaged(path, "is no JSON") from error
+        raise _damaged(path, "it is no JSON") from error
 
 
 def _damaged(path: Path, what: str) -> BadInput:
-    return BadInput(f"the schema file {path} is damaged: {what}; {REPAIR}")
+    return BadInput(f"the schema file {path} is damaged: {what}; {_advice(path)}")
+
+
+def _advice(path: Path) -> str:
+    own = any(path.resolve().is_relative_to(folder) for folder in FOLDERS)
+    return REPAIR if own else OTHER_FOLDER
 
 
 def _first_fault(error: ValidationError) -> str:

@@ -12,11 +12,12 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-from harness.core.derive import Derived
+from harness.core.derive import Messages
 from harness.core.exchange import Exchange, Response, header
 from harness.core.timeline import content_of
 from harness.validate import rules
 from harness.validate.accelerator import INSTALLED, IsValid, accelerator
+from harness.validate.alike import Alike
 from harness.validate.catalog import Catalog
 from harness.validate.finding import Finding, Kind, Part
 from harness.validate.forms import Schema, choice
@@ -79,6 +80,7 @@ class Family:
     def __init__(self, schema: Schema, dispatch: str | None, *, openai: bool, accelerated: bool) -> None:
         self.dispatch = dispatch
         words = words_of(schema)
+        self.words = frozenset(word.encode("utf-8", "surrogatepass") for word in words)
         self.whole = Known(schema, Draft202012Validator(schema), words, openai, accelerated)
         self.kinds: dict[str, Known] = {}
         chosen = choice(schema) if dispatch else None
@@ -110,32 +112,27 @@ class Checker:
         self.accelerated = INSTALLED if accelerated is None else accelerated
         self.families: dict[tuple[str, str], Family] = {}
 
-    def exchange(self, exchange: Exchange, derived: Derived) -> list[Finding]:
+    def exchange(self, exchange: Exchange, messages: Messages) -> list[Finding]:
         """All findings of an exchange: by schema, if there is one for its endpoint, and by stream rules."""
-        messages = list(derived.values)
-        found = list(rules.check(exchange, derived, messages))
+        found = list(rules.check(exchange, messages))
         route = self.catalog.route_for(exchange)
         if route is not None:
-            found += self.messages(exchange, derived, route, messages)
+            found += self.messages(exchange, messages, route)
         return found
 
-    def messages(
-        self, exchange: Exchange, derived: Derived, route: Route, messages: list[Any]
-    ) -> Iterator[Finding]:
-        """The findings of all messages by schema."""
+    def messages(self, exchange: Exchange, messages: Messages, route: Route) -> Iterator[Finding]:
+        """The findings of the request and of all messages of the answer by schema."""
         overlay = self.overlay or self.catalog.overlay_for(exchange)
         yield from self.request(exchange, route, overlay)
         if exchange.response is None:
             return
-        if derived.stream:
+        if messages.stream:
             yield from self.events(route, overlay, messages)
-        elif messages[0] is None:
+        elif (body := messages.values[0]) is None:
             yield from unreadable(exchange.response, route)
         else:
-            wrong = exchange.response.status >= ERROR_STATUS or is_error(messages[0])
-            yield from self.check(
-                route.error if wrong else route.response, overlay, messages[0], Part.RESPONSE
-            )
+            wrong = exchange.response.status >= ERROR_STATUS or is_error(body)
+            yield from self.check(route.error if wrong else route.response, overlay, body, Part.RESPONSE)
 
     def request(self, exchange: Exchange, route: Route, overlay: str) -> Iterator[Finding]:
         """The findings of a request that has a schema and a JSON body."""
@@ -148,16 +145,23 @@ class Checker:
         elif "json" in (header(request.headers, "content-type") or "json"):
             yield Finding("schema.json", Kind.UNREADABLE, Part.REQUEST, "the body is no JSON object")
 
-    def events(self, route: Route, overlay: str, messages: list[Any]) -> Iterator[Finding]:
+    def events(self, route: Route, overlay: str, messages: Messages) -> Iterator[Finding]:
         """The findings of all events of a stream; what is no JSON is a matter of the transport's rules."""
         family = self.family(route.event, overlay, route.dispatch)
-        for number, message in enumerate(messages, start=1):
+        alike = Alike[tuple[Problem, ...]](family.words if family else frozenset())
+        pairs = zip(messages.values, messages.events, strict=True)
+        for number, (message, event) in enumerate(pairs, start=1):
             if message is None:
                 continue
             if route.dispatch is None and is_error(message):
                 yield from told(self.family(route.error, overlay, None), message, Part.EVENT, number)
-            elif family and (found := family.problems(message)):
-                yield from findings(found, message, Part.EVENT, number)
+            elif family:
+                found = alike.find(event.data)
+                if found is None:
+                    found = family.problems(message)
+                    alike.learn(event.data, found)
+                if found:
+                    yield from findings(found, message, Part.EVENT, number)
 
     def check(self, name: str | None, overlay: str, instance: Any, part: Part) -> Iterator[Finding]:
         """The findings of a message that comes alone."""
@@ -189,7 +193,7 @@ def findings(found: tuple[Problem, ...], instance: Any, part: Part, event: int |
 
 def is_error(message: Any) -> bool:
     """Whether a message is an error although the status says that all is well."""
-    return isinstance(message, dict) and bool(message.get("error")) and "id" not in message
+    return isinstance(message, dict) and "error" in message and bool(message["error"]) and "id" not in message
 
 
 def unreadable(response: Response, route: Route) -> Iterator[Finding]:

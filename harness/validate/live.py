@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
 
-from harness.core.derive import derive
+from harness.core.derive import messages_of
 from harness.core.errors import BadInput
 from harness.core.exchange import Exchange
 from harness.core.interchange import from_line
@@ -78,7 +78,7 @@ def check(
     """
     number, _, text = line.partition(" ")
     exchange = replace(from_line(text, int(number)), id=int(number))
-    groups = grouped(checker.exchange(exchange, derive(exchange)))
+    groups = grouped(checker.exchange(exchange, messages_of(exchange)))
     return bool(groups), told(exchange, groups) if groups else ""
 
 

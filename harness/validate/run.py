@@ -1,6 +1,6 @@
 """Validating a recording: one exchange in memory at a time, its events derived once."""
 
-from harness.core.derive import derive
+from harness.core.derive import messages_of
 from harness.store.recording import Recording
 from harness.validate.checker import Checker
 from harness.validate.finding import Profile
@@ -23,10 +23,10 @@ def validate(
     """
     report, total = Report(profile), recording.count()
     for exchange in recording.exchanges():
-        derived = derive(exchange)
-        findings = checker.exchange(exchange, derived)
+        messages = messages_of(exchange)
+        findings = checker.exchange(exchange, messages)
         checked = checker.catalog.route_for(exchange) is not None
-        report.add(exchange, findings, events=len(derived.events), checked=checked)
+        report.add(exchange, findings, events=len(messages.events), checked=checked)
         if spool:
             spool.add(exchange.id, report.told(findings))
         progress(report.exchanges, total)

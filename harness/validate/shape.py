@@ -46,13 +46,13 @@ def object_shape(value: dict[str, Any], words: frozenset[str]) -> Shape:
         elif kind is list:
             add((LIST, *shapes(item, words)))
         else:
-            add(number(item))
+            add(POSITIVE if kind is int and item > 0 else number(item))
     return tuple(members)
 
 
 def shapes(values: list[Any], words: frozenset[str]) -> list[Shape]:
     """The shapes of a list's items."""
-    found = [shape(item, words) for item in values]
+    found = [POSITIVE if type(item) is int and item > 0 else shape(item, words) for item in values]
     if len(found) <= MANY:
         return found
     return [one for index, one in enumerate(found) if index == 0 or one != found[index - 1]]
@@ -64,7 +64,7 @@ def number(value: float) -> int:
         return TRUE if value else FALSE
     if isinstance(value, float) and not value.is_integer():
         return FRACTION if value > 0 else NEGATIVE_FRACTION
-    return ZERO if value == 0 else POSITIVE if value > 0 else NEGATIVE
+    return POSITIVE if value > 0 else NEGATIVE if value < 0 else ZERO
 
 
 def words_of(schema: Any) -> frozenset[str]:

@@ -5,7 +5,7 @@ nor headers say who it was, and its bytes are searched, not parsed. Nobody known
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
@@ -13,7 +13,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.core.encoding import decode_body, encoding_of
-from harness.core.exchange import Exchange, Response, header
+from harness.core.exchange import Exchange, Response
 from harness.core.url import origin
 
 UNKNOWN = "compatible"
@@ -49,7 +49,7 @@ class Vendor:
     @classmethod
     def of(cls, signs: Signs) -> Self:
         """Compiles a row. Raises `re.error` for what is no expression."""
-        headers = tuple((name, re.compile(value)) for name, value in signs.headers.items())
+        headers = tuple((name.lower(), re.compile(value)) for name, value in signs.headers.items())
         body = re.compile(rb'(?<!\\)"(?:%s)' % signs.body.encode()) if signs.body else None
         return cls(signs.overlay, re.compile(signs.host) if signs.host else None, headers, body)
 
@@ -57,12 +57,9 @@ class Vendor:
         """Whether a host is the vendor's own."""
         return self.host is not None and self.host.search(host) is not None
 
-    def sends(self, response: Response) -> bool:
-        """Whether a response has one of its headers."""
-        return any(
-            (found := header(response.headers, name)) is not None and value.search(found)
-            for name, value in self.headers
-        )
+    def sends(self, sent: Mapping[str, str]) -> bool:
+        """Whether one of its headers is among these (name in lower case -> value)."""
+        return any(name in sent and value.search(sent[name]) for name, value in self.headers)
 
 
 def overlay_of(vendors: Sequence[Vendor], exchange: Exchange) -> str:
@@ -71,7 +68,8 @@ def overlay_of(vendors: Sequence[Vendor], exchange: Exchange) -> str:
     found = next((vendor for vendor in vendors if vendor.owns(host)), None)
     response = exchange.response
     if found is None and response is not None:
-        found = next((vendor for vendor in vendors if vendor.sends(response)), None)
+        sent = {name.lower(): value for name, value in reversed(response.headers)}  # the first one counts
+        found = next((vendor for vendor in vendors if vendor.sends(sent)), None)
     if found is None and response is not None:
         shown = _shown(response)
         found = next((vendor for vendor in vendors if vendor.body and vendor.body.search(shown)), None)

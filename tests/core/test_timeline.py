@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.core.exchange import Exchange, Headers, Request, Response
+from harness.core.sse import SseDecoder
 from harness.core.timeline import Event, Framing, content_of, content_type, events_of
 
 SSE = "text/event-stream; charset=utf-8"
@@ -160,3 +161,31 @@ def test_ndjson_lines_at_the_chunk_with_their_last_byte(lines: list[bytes], cuts
     assert [(event.offset_ns, event.data) for event in events] == [
         (min(edge for edge in edges if edge >= end), line) for end, line in zip(ends, lines, strict=True)
     ]
+
+
+LINES_OF_STREAMS = [b"data: a\n\n", b"data: \n\n", b"data: a\n\ndata: b\n\n", b"data:  c \n\n"]
+OTHER_PIECES = [
+    b"data: a\r\n\r\n",
+    b"data: a\n",
+    b"\n",
+    b"\n\n",
+    b"data: d",
+    b"event: e\n",
+    b": f\n\n",
+    b"data: ",
+    b"g",
+]
+
+
+@pytest.mark.parametrize("others", [[], OTHER_PIECES])
+@given(data=st.data())
+def test_events_are_those_of_the_decoder(data: st.DataObject, others: list[bytes]) -> None:
+    pieces = st.lists(st.sampled_from([*LINES_OF_STREAMS, *others]), min_size=1)
+    chunks = tuple(enumerate(data.draw(pieces)))
+    events, decoder = [], SseDecoder()
+    for offset_ns, chunk in chunks:
+        events += [Event(offset_ns, one.name, one.data) for one in decoder.feed(chunk) if not one.comment]
+    events += [Event(chunks[-1][0], one.name, one.data) for one in decoder.close()]
+    content = content_of(Response(200, (("content-type", SSE),), 0, chunks, 0))
+    assert content.framing is Framing.SSE
+    assert content.events == tuple(events)

@@ -113,14 +113,14 @@ def test_an_exchange_is_routed_by_the_path_upstream_then_by_the_clients(
     ("damage", "said"),
     [
         (remove("index.json"), "index.json: No such file or directory"),
-        (write("index.json", "{"), "index.json is damaged: is no JSON"),
+        (write("index.json", "{"), "index.json is damaged: it is no JSON"),
         (write("index.json", "[]"), "index.json is damaged: all of it: "),
         (edit("index.json", routes=[{"name": "x"}]), "index.json is damaged: routes.0.dialect: "),
         (edit("index.json", base="("), "index.json is damaged: "),
         (edit("index.json", vendors=[{"overlay": "x", "host": "["}]), "index.json is damaged: '['"),
         (remove("openai/chat.event.json"), "chat.event.json: No such file or directory"),
         (write("openai/chat.event.json", "\ud800".encode("utf-8", "replace").decode()), "is no JSON"),
-        (write("openai/chat.event.json", "[" * 100_000), "chat.event.json is damaged: is no JSON"),
+        (write("openai/chat.event.json", "[" * 100_000), "chat.event.json is damaged: it is no JSON"),
         (write("openai/chat.event.json", "[]"), "chat.event.json is damaged: '$schema' is not"),
         (edit("openai/chat.event.json", **{"$ref": "#/$defs/X"}), "nothing is defined as '#/$defs/X'"),
         (edit("openai/chat.event.json", pattern="x"), "the keyword 'pattern' is not used here"),
@@ -144,8 +144,17 @@ def test_damage_is_told_in_one_line(folder: Path, damage: Damage, said: str) -> 
     message = str(caught.value)
     assert said in message
     assert str(folder) in message
-    assert "make schemas" in message
+    assert message.endswith("; is --schemas the right folder?")
     assert "\n" not in message
+
+
+def test_damage_of_harness_own_schemas_is_mended_otherwise(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.validate.catalog.FOLDERS", (folder,))
+    write("index.json", "{")(folder)
+    with pytest.raises(BadInput, match="is damaged: it is no JSON; install traffic-harness again"):
+        Catalog.load()
 
 
 def test_an_unknown_overlay_is_told_with_those_there_are() -> None:

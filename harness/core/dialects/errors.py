@@ -26,7 +26,9 @@ def error_in_event(name: str | None, value: Any) -> str | None:
     """
     if not isinstance(value, dict):
         return UNSAID if name == "error" else None
-    error = value.get("error") or object_in(value, "response").get("error")
+    error = value.get("error")
+    if not error and "response" in value:
+        error = object_in(value, "response").get("error")
     if error:
         return _label(error if isinstance(error, dict) else value)
     if name == "error" or value.get("type") == "error" or value.get("object") == "error":

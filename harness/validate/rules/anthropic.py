@@ -70,7 +70,7 @@ def events_of(stream: Stream) -> list[tuple[int, str, JsonObject]]:
 
 def blocks_of(stream: Stream) -> list[Block]:
     """The blocks in their order; a delta belongs to the last block of its index."""
-    if not stream.derived.stream:
+    if not stream.answer.stream:
         held = [enumerate(objects_in(value, "content")) for _, value in stream.objects]
         return [Block(0, f"/content/{place}", place, block) for placed in held for place, block in placed]
     blocks: list[Block] = []
@@ -133,7 +133,8 @@ def delta_types(stream: Stream) -> Iterator[Fault]:
 
 def tool_input(stream: Stream) -> Iterator[Fault]:
     """No delta at all, or empty ones, are an empty input."""
-    whole = stream.ended and stream.derived.finish_reason not in BROKEN_OFF
+    stops = [text_in(object_in(value, "delta"), "stop_reason") for _, value in stream.objects]
+    whole = stream.ended and next(filter(None, reversed(stops)), "") not in BROKEN_OFF
     for block in stream.once(blocks_of):
         if whole and block.kind in CALL_BLOCKS and block.deltas:
             written = "".join([text_in(delta, "partial_json") for _, delta in block.deltas])

@@ -73,22 +73,22 @@ def choices_of(stream: Stream) -> dict[int, Choice]:
             if type(choice) is dict:
                 index = choice.get("index")
                 key = index if type(index) is int else position
-                if key not in choices:
-                    choices[key] = Choice()
-                _add(choices[key], number, position, choice)
+                into = choices.get(key) or choices.setdefault(key, Choice())
+                if choice.get("finish_reason"):
+                    into.finishes.append(len(into.pieces))
+                into.pieces.append(piece_of(number, position, choice))
     return choices
 
 
-def _add(into: Choice, number: int, position: int, choice: JsonObject) -> None:
-    if choice.get("finish_reason"):
-        into.finishes.append(len(into.pieces))
+def piece_of(number: int, position: int, choice: JsonObject) -> Piece:
+    """The piece in an element of `choices`, whose place is given."""
     said: Any = choice.get("delta")
     if type(said) is dict:
-        into.pieces.append(Piece(number, position, choice, "/delta", said))
-    elif type(said := choice.get("message")) is dict:
-        into.pieces.append(Piece(number, position, choice, "/message", said))
-    else:
-        into.pieces.append(Piece(number, position, choice, "", choice))
+        return Piece(number, position, choice, "/delta", said)
+    said = choice.get("message")
+    if type(said) is dict:
+        return Piece(number, position, choice, "/message", said)
+    return Piece(number, position, choice, "", choice)
 
 
 def one_done(stream: Stream) -> Iterator[Fault]:

@@ -183,7 +183,7 @@ def usage_end(stream: Stream) -> Iterator[Fault]:
 
 def made_items(stream: Stream) -> list[tuple[int, str, JsonObject]]:
     """The items of the output as they ended, with event and pointer."""
-    if stream.derived.stream:
+    if stream.answer.stream:
         spans = stream.once(walk).items.values()
         return [(span.done[0], "/item", span.item) for span in spans if span.done]
     listed = [(n, enumerate(objects_in(value, "output"))) for n, value in stream.objects]

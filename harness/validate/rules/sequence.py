@@ -68,7 +68,7 @@ def once_and_last(found: list[int], last: int, *, ended: bool) -> Iterator[Fault
 
 def event_names(stream: Stream) -> Iterator[Fault]:
     """Where the SSE name of an event is not its `type`: some SDKs dispatch by the one, some by the other."""
-    events = stream.derived.events
+    events = stream.answer.events
     for number, kind, _ in stream.once(typed):
         if events[number - 1].name != kind:
             yield Fault(number, "/type", "it is another or missing")

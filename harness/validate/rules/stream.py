@@ -4,12 +4,12 @@ The law of this file: everything here can be wrong in every way (any JSON, any o
 asked for before it is used. Events are numbered from 1; 0 is the message of a plain answer.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any, cast
 
 from harness.core.canonical import plain_body
-from harness.core.derive import Derived
+from harness.core.derive import Messages
 from harness.core.dialects.fields import NOTHING, JsonObject
 from harness.core.exchange import Exchange, State
 from harness.core.json_text import parse
@@ -42,23 +42,16 @@ class Stream:
     - `ended`: it came to an end of its own; neither cut nor ended by an error object.
     """
 
-    def __init__(
-        self,
-        exchange: Exchange,
-        derived: Derived,
-        messages: Sequence[Any] | None = None,
-        asked: JsonObject | None = None,
-    ) -> None:
+    def __init__(self, exchange: Exchange, answer: Messages) -> None:
         self.exchange = exchange
-        self.derived = derived
-        self.messages = derived.values if messages is None else messages
-        first = 1 if derived.stream else 0
+        self.answer = answer
+        self.messages = answer.values
+        first = 1 if answer.stream else 0
         self.objects: list[Numbered] = [
             (number, value) for number, value in enumerate(self.messages, first) if type(value) is dict
         ]
         self.cut = exchange.state in CUT
-        self.ended = not self.cut and derived.error is None
-        self._asked = asked
+        self.ended = not self.cut and answer.error is None
         self._made: dict[Callable[[Stream], Any], Any] = {}
 
     def once[T](self, make: Callable[["Stream"], T]) -> T:
@@ -70,14 +63,14 @@ class Stream:
     @cached_property
     def dones(self) -> list[int]:
         """The numbers of the events whose data is `[DONE]`."""
-        events = self.derived.events
+        events = self.answer.events
         unread = [number for number, value in enumerate(self.messages) if value is None]
         return [number + 1 for number in unread if number < len(events) and events[number].data == DONE]
 
     @cached_property
     def asked(self) -> JsonObject:
         """The JSON object of the request; an empty one where it is none."""
-        return self._asked if self._asked is not None else request_of(self.exchange)
+        return request_of(self.exchange)
 
 
 def request_of(exchange: Exchange) -> JsonObject:

@@ -5,13 +5,11 @@ of the traffic it has the number of an event, a JSON pointer and nothing else. A
 a rule are told for one answer: the first ones show it, and the rest follow from them more often than not.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cache
 from itertools import islice
-from typing import Any
 
-from harness.core.derive import Derived
-from harness.core.dialects.fields import JsonObject
+from harness.core.derive import Messages
 from harness.core.exchange import Exchange
 from harness.validate.finding import Finding, Part
 from harness.validate.rules import (
@@ -46,24 +44,18 @@ def rules_for(dialect: str, *, streamed: bool) -> tuple[Rule, ...]:
     return tuple(rule for rule in RULES if rule.fits(dialect, streamed=streamed))
 
 
-def check(
-    exchange: Exchange,
-    derived: Derived,
-    messages: Sequence[Any] | None = None,
-    asked: JsonObject | None = None,
-) -> Iterator[Finding]:
+def check(exchange: Exchange, answer: Messages) -> Iterator[Finding]:
     """What the rules find in the answer of an exchange; nothing where there is none. Never raises.
 
-    `messages` stand in for `derived.values`, `asked` for what `request_of` returns, where a caller has
-    them at hand. A plain answer that is an error or no JSON object is no matter of rules.
+    A plain answer that is an error or no JSON object is no matter of rules.
     """
     if exchange.response is None:
         return
-    stream = Stream(exchange, derived, messages, asked)
-    if derived.stream or (stream.objects and derived.error is None):
-        for rule in rules_for(derived.dialect, streamed=derived.stream):
+    stream = Stream(exchange, answer)
+    if answer.stream or (stream.objects and answer.error is None):
+        for rule in rules_for(answer.dialect, streamed=answer.stream):
             for fault in faults_of(rule, stream):
-                yield _finding(rule, fault, streamed=derived.stream)
+                yield _finding(rule, fault, streamed=answer.stream)
 
 
 def faults_of(rule: Rule, stream: Stream) -> list[Fault]:

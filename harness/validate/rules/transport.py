@@ -17,7 +17,7 @@ FRAMINGS = {"ollama.chat": Framing.NDJSON, "ollama.generate": Framing.NDJSON}
 def json_data(stream: Stream) -> Iterator[Fault]:
     """Of a stream that was cut, the last event may be cut too."""
     unread = [number for number, value in enumerate(stream.messages, 1) if value is None]
-    events = stream.derived.events
+    events = stream.answer.events
     for number in unread:
         data = events[number - 1].data
         if data != DONE and not is_json(data) and not (stream.cut and number == len(events)):
@@ -27,7 +27,7 @@ def json_data(stream: Stream) -> Iterator[Fault]:
 def type_of_stream(stream: Stream) -> Iterator[Fault]:
     """In unknown dialects that of SSE alone; lines of JSON have many types there."""
     declared = FRAMING_OF_TYPE.get(_declared(stream))
-    dialect = stream.derived.dialect
+    dialect = stream.answer.dialect
     if dialect not in KNOWN:
         wrong = declared is None and _framing(stream) is Framing.SSE
     else:
