@@ -8,10 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from rich.console import Console
-
 from harness.cli.files import check_replaceable, replaced
-from harness.cli.output import print_json
+from harness.cli.output import Column, print_json, print_rows
+from harness.cli.terminal import SafeConsole
 from harness.core.errors import BadInput
 from harness.core.visible import counted
 from harness.load.build import Prepared, Step, prepare
@@ -26,13 +25,20 @@ from harness.load.records import Result
 from harness.load.rows import result_of
 from harness.load.run import Run, Wants
 from harness.load.slo import goodput_of, slos_of
-from harness.load.summary import Summary, closing, sweep_table
+from harness.load.summary import SWEPT, Summary, closing, sweep_rows
 from harness.load.validity import ClientError
 from harness.store.load_runs import LoadWriter, load_requests, load_run
 
 FOLDER = Path("recordings")
 OPEN_STREAMS = 50
 """Streams of the null test of an open loop without a bound."""
+COLUMNS = [
+    Column("load", folds=True),
+    Column("verdict"),
+    *(Column(name, right=True) for name in ("requests", "failed")),
+    *(Column(name, rank=rank, right=True) for rank, name in enumerate(SWEPT)),
+]
+"""Of the table of a sweep; where the terminal is narrow, the last leave first."""
 CHECKED = ("-m", "harness.cli.load_reducer")
 """The reducer that holds answers against the rules of streams."""
 
@@ -186,7 +192,7 @@ def reduced(step: Step, *, validate: bool) -> Step:
 
 def show(summary: Summary, *, more: bool) -> None:
     """The closing table of one run."""
-    console = Console(markup=False, emoji=False, highlight=False)
+    console = SafeConsole()
     console.print(closing(summary), soft_wrap=True)
     if more:
         console.print()
@@ -198,9 +204,9 @@ def show_end(summaries: Sequence[Summary], job: Job) -> None:
     if job.as_json:
         print_json(documents if job.options.sweep else documents[0])
     elif len(summaries) > 1:
-        console = Console(markup=False, emoji=False, highlight=False)
-        console.print()
-        console.print(sweep_table(summaries))
+        print()
+        rows = sweep_rows(summaries)
+        print_rows([column for column in COLUMNS if column.name in rows[0]], rows, as_json=False)
 
 
 def export(job: Job, db: Path, step: Step, summary: Summary) -> None:

@@ -16,7 +16,7 @@ from harness.validate.finding import Profile, Severity
 
 def broken(exchange: Exchange, derived: Derived) -> Iterable[str]:
     """The rules that an answer broke, each once; those that real vendors break are none of them."""
-    found = rules.check(exchange, derived, list(derived.values))
+    found = rules.check(exchange, derived)
     errors = (one.rule for one in found if one.severity(Profile.COMPATIBLE) is Severity.ERROR)
     return dict.fromkeys(errors)
 

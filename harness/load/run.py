@@ -29,7 +29,7 @@ from harness.load.host import HostSampler, HostTold, Sample
 from harness.load.live import LiveView, Unseen, live_view
 from harness.load.rows import Keeper, run_of, worker_row
 from harness.load.slo import Goodput, Slo
-from harness.load.summary import Summary, summary_of
+from harness.load.summary import Summary, load_of, summary_of
 from harness.load.validity import Accounts, ClientError, Evidence, Judgement, judged
 from harness.load.workers import Workers
 from harness.store.load_runs import Completion, LoadWriter
@@ -101,6 +101,11 @@ class Run:
             self.keeper.flush()
             return child.output_tail(1)
 
+    def load(self) -> str:
+        """The load in words."""
+        words, rate = load_of(self.step.plan), self.step.rate
+        return words if rate is None else f"{words}, {rate:g} requests/s"
+
     def gather(self, gatherer: Gatherer, host: HostSampler) -> None:
         """Take in and store what has come since."""
         gatherer.poll()
@@ -141,6 +146,7 @@ class Run:
             judgement,
             [slo.row(figures) for slo in self.wants.slos],
             null_test=self.wants.null_test,
+            load=self.load(),
             goodput=self.wants.goodput.text if self.wants.goodput else None,
             started_at=self.clock.date(),
             name=self.step.name or None,

@@ -5,7 +5,7 @@ then times, then rates, then what was asked for, then how good the measurement i
 made of the same object that `--json` prints. Text that servers sent is made visible and never markup.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
 from rich.console import Group, RenderableType
@@ -140,6 +140,7 @@ def closing(summary: Summary) -> RenderableType:
         Text(),
         rates(figures),
         *slo_lines(summary),
+        *broken_rules(figures),
         client(summary),
     )
 
@@ -219,6 +220,17 @@ def slo_lines(summary: Summary) -> list[Text]:
     ]
 
 
+def broken_rules(figures: Figures) -> list[Text]:
+    """The rules of streams that were broken, most often broken first; none where nobody checked."""
+    if figures.violations is None:
+        return []
+    if not figures.violations:
+        return [Text("no answer breaks a rule of streams", style="green")]
+    return [
+        Text(f"rule broken in {n:,} answers: {rule}", style="red") for rule, n in figures.violations.items()
+    ]
+
+
 def client(summary: Summary) -> Text:
     """The client's own error."""
     figures, test = summary.figures, summary.null_test
@@ -237,35 +249,37 @@ def plain_table(*titles: str) -> Table:
     return table
 
 
-SWEEP: Sequence[tuple[str, str, str | None]] = (
-    ("TTFT p50", "ttft_ms", "p50"),
-    ("p99", "ttft_ms", "p99"),
-    ("ICL p50", "icl_ms", "p50"),
-    ("p99", "icl_ms", "p99"),
-    ("TPOT p50", "tpot_ms", "p50"),
-    ("E2E p99", "e2el_ms", "p99"),
-    ("from schedule", "e2el_scheduled_ms", "p99"),
-    ("req/s", "request_throughput", None),
-    ("tokens/s", "output_token_throughput", None),
-    ("goodput/s", "request_goodput", None),
-)
-"""Title of a column of a sweep, the figure, and its statistic."""
+SWEPT: Mapping[str, tuple[str, str | None]] = {
+    "ttft_p50_ms": ("ttft_ms", "p50"),
+    "ttft_p99_ms": ("ttft_ms", "p99"),
+    "icl_p50_ms": ("icl_ms", "p50"),
+    "icl_p99_ms": ("icl_ms", "p99"),
+    "tokens_per_s": ("output_token_throughput", None),
+    "requests_per_s": ("request_throughput", None),
+    "goodput_per_s": ("request_goodput", None),
+    "e2e_p99_ms": ("e2el_ms", "p99"),
+    "scheduled_e2e_p99_ms": ("e2el_scheduled_ms", "p99"),
+    "tpot_p50_ms": ("tpot_ms", "p50"),
+}
+"""Column of a sweep -> the figure, and its statistic; the most wanted first."""
 
 
-def sweep_table(summaries: Sequence[Summary]) -> Table:
-    """A row a run; columns that no run has are left out."""
-    cells = [[cell_of(summary.figures, name, q) for _, name, q in SWEEP] for summary in summaries]
-    kept = [place for place in range(len(SWEEP)) if any(row[place] is not None for row in cells)]
-    table = plain_table("load", "", "requests", "failed", *(SWEEP[place][0] for place in kept))
-    for summary, row in zip(summaries, cells, strict=True):
-        table.add_row(
-            Text(visible(summary.load)),
-            Text(summary.verdict.upper(), style=STYLES[summary.verdict]),
-            Text(f"{summary.figures.requests:,}"),
-            Text(percent(summary.figures.error_rate)),
-            *(Text(digits(row[place])) for place in kept),
-        )
-    return table
+def sweep_rows(summaries: Sequence[Summary]) -> list[dict[str, float | str | None]]:
+    """A row a run: its load, verdict and counts, and the figures of `SWEPT`; what no run has is left out."""
+    cells = [
+        {name: cell_of(summary.figures, *where) for name, where in SWEPT.items()} for summary in summaries
+    ]
+    kept = [name for name in SWEPT if any(row[name] is not None for row in cells)]
+    return [
+        {
+            "load": summary.load,
+            "verdict": summary.verdict.upper(),
+            "requests": summary.figures.requests,
+            "failed": summary.figures.failures,
+            **{name: row[name] for name in kept},
+        }
+        for summary, row in zip(summaries, cells, strict=True)
+    ]
 
 
 def cell_of(figures: Figures, name: str, statistic: str | None) -> float | None:

@@ -11,12 +11,11 @@ from harness.load.figures import Tally
 from harness.load.plan import Closed, Open, Plan
 from harness.load.records import Outcome, Phase, Result
 from harness.load.slo import goodput_of, slo_of
-from harness.load.summary import Summary, closing, digits, load_of, summary_of, sweep_table
+from harness.load.summary import Summary, closing, digits, load_of, summary_of, sweep_rows
 from harness.load.validity import Accounts, ClientError, Evidence, Judgement, judged
 from tests.plugins.results import made_failure, made_result
 
 PLAN = Plan(target="http://127.0.0.1:1", loop=Closed(concurrency=8), workers=1)
-TITLES = "load requests failed TTFT p50 p99 ICL p50 p99 TPOT p50 E2E p99 req/s tokens/s"
 NULL = ClientError(200, 4000, 3.1, 6.9, 55)
 
 
@@ -115,10 +114,25 @@ def test_a_sweep_has_a_row_a_run_and_only_known_columns() -> None:
         summary(made_result(), load="1 at once"),
         summary(made_result(), made_failure(), load="8 at once", valid=False),
     ]
-    head, first, second = printed(sweep_table(runs), width=200).splitlines()
-    assert head.split() == TITLES.split()
-    assert first.split()[:6] == ["1", "at", "once", "VALID", "1", "0"]
-    assert second.split()[:7] == ["8", "at", "once", "INVALID", "2", "50.0", "%"]
+    first, second = sweep_rows(runs)
+    assert (first["load"], first["verdict"], first["requests"], first["failed"]) == (
+        "1 at once",
+        "VALID",
+        1,
+        0,
+    )
+    assert (second["verdict"], second["requests"], second["failed"]) == ("INVALID", 2, 1)
+    assert first["ttft_p50_ms"] == runs[0].figures.ttft_ms.p50  # type: ignore[union-attr]
+    assert "scheduled_e2e_p99_ms" not in first  # a closed loop has no schedule
+
+
+def test_broken_rules_are_told() -> None:
+    unchecked, clean, broken = (
+        summary(made_result(violations=rules)) for rules in (None, (), ("chat.one-done",))
+    )
+    assert "rule" not in printed(closing(unchecked))
+    assert "no answer breaks a rule" in printed(closing(clean))
+    assert "rule broken in 1 answers: chat.one-done" in printed(closing(broken))
 
 
 def test_load_in_words() -> None:
