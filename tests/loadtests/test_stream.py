@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from harness.child import Child, harness_command
 from harness.load.accounts import accounts
 from harness.load.child import LocustChild, free_port, locust_file
 from harness.load.plan import Call, Closed, Open
@@ -209,6 +211,36 @@ def test_a_key_that_is_not_set_is_told_in_one_line(run: Any, server: str, call: 
     with LocustChild(run.folder, 1) as child:
         assert child.wait(20) == 2
     assert "NO_SUCH_KEY is not set" in child.output_tail()
+
+
+def test_a_journal_that_cannot_be_written_stops_the_run(run: Any, server: str, call: MakeCall) -> None:
+    run.lay_out(server, [call("fast")], loop=Closed(concurrency=2))
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))  # which the child inherits
+    try:
+        child = LocustChild(run.folder, 1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    with child:
+        assert child.wait(30) == 1, child.output_tail()
+        assert "cannot write its journal" in child.output_tail(60)
+    [account] = accounts(run.folder)
+    assert account.end is None
+    assert 0 < account.recorded <= account.sent
+
+
+def test_plain_locust_makes_the_requests_of_a_recording(tmp_path: Path) -> None:
+    recording = Path("recordings/tiny-llama.db").resolve()
+    table = tmp_path / "table"
+    with Child(harness_command("replay", str(recording), "--port", "0"), quiet=True) as server:
+        command = locust("--headless", "-u", "2", "-r", "2", "-t", "1s", "--from", str(recording))
+        command += ["--host", server.url, "--json-file", str(table)]
+        env = {**os.environ, "TMPDIR": str(tmp_path)}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=env)
+    assert done.returncode == 0, done.stderr
+    names = {row["name"] for row in json.loads(Path(f"{table}.json").read_text())}
+    assert "/v1/chat/completions" in names
+    assert len(names) > 1
 
 
 def locust(*arguments: str) -> list[str]:
