@@ -158,7 +158,7 @@ def test_two_workers_share_a_run(run: Any, server: str, call: MakeCall) -> None:
 
 
 def test_a_killed_worker_is_accounted_for(run: Any, server: str, call: MakeCall, wait_until: Any) -> None:
-    run.lay_out(server, [call("slow")], loop=Closed(concurrency=6), duration_s=4, workers=2)
+    run.lay_out(server, [call("slow")], loop=Closed(concurrency=6), duration_s=2.5, workers=2)
     with LocustChild(run.folder, 2) as child:
         wait_until(lambda: len(run.results()) >= 6, child.output_tail())
         victim = run.workers()[1]
@@ -233,7 +233,7 @@ def test_plain_locust_makes_the_requests_of_a_recording(tmp_path: Path) -> None:
     recording = Path("recordings/tiny-llama.db").resolve()
     table = tmp_path / "table"
     with Child(harness_command("replay", str(recording), "--port", "0"), quiet=True) as server:
-        command = locust("--headless", "-u", "2", "-r", "2", "-t", "1s", "--from", str(recording))
+        command = locust("--headless", "-u", "8", "-r", "8", "-t", "1s", "--from", str(recording))
         command += ["--host", server.url, "--json-file", str(table)]
         env = {**os.environ, "TMPDIR": str(tmp_path)}
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=env)
@@ -302,8 +302,12 @@ def test_workers_started_by_themselves_get_the_plan_and_forward_their_records(
         stderr=subprocess.DEVNULL,
         env={**os.environ, "TMPDIR": str(tmp_path)},
     )
-    assert run.finish(1, *extra) == 0
-    assert worker.wait(20) == 0
+    try:
+        assert run.finish(1, *extra) == 0
+        assert worker.wait(20) == 0
+    finally:
+        worker.kill()
+        worker.wait()
     assert sorted(result.number for result in run.results()) == list(range(9))
     [account] = accounts(run.folder)
     assert (account.sent, account.recorded, account.has_journal) == (9, 9, False)
@@ -337,21 +341,22 @@ def get(url: str, data: bytes | None = None) -> Any:
 
 
 def test_the_web_ui_starts_stops_and_starts_again(server: str, tmp_path: Path, wait_until: Any) -> None:
-    def requests() -> int:
-        return int(get(f"{url}/stats/requests")["stats"][-1]["num_requests"])
-
-    def is_running() -> bool:
-        return bool(get(f"{url}/stats/requests")["state"] == "running")
+    def results(number: int) -> list[str]:
+        """Outcomes in the folder of the test's start of this number."""
+        folders = sorted(tmp_path.glob("harness-load-*"), key=lambda path: path.stat().st_ctime_ns)
+        files = [path for folder in folders[number : number + 1] for path in folder.glob("records-*")]
+        lines = [json.loads(line) for path in files for line in path.read_bytes().splitlines()]
+        return [line["outcome"] for line in lines if line["kind"] == "result"]
 
     with web_ui(server, tmp_path) as (url, process):
         wait_until(lambda: get(f"{url}/stats/requests"), "no web UI")
-        for _ in range(2):
+        for start in range(2):
             get(f"{url}/swarm", f"user_count=3&spawn_rate=3&host={server}".encode())
-            wait_until(lambda: is_running() and requests() >= 3, "no requests")
-            get(f"{url}/stop", b"")
-            stats = get(f"{url}/stats/requests")
-            assert stats["state"] == "stopped"
-            assert stats["stats"][-1]["num_failures"] == 0
+            wait_until(lambda start=start: len(results(start)) >= 3, "no requests")
+            assert get(f"{url}/stop", b"")["success"]
+            ended = results(start)
+            assert len(ended) >= 6
+            assert set(ended) == {"complete"}
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
-    assert len(list(tmp_path.glob("harness-load-*"))) == 2
+        assert results(1) == ended
