@@ -186,6 +186,20 @@ def test_ctrl_c_ends_a_run_in_order(run: Any, server: str, call: MakeCall, wait_
     assert is_fine(run)
 
 
+def test_a_run_ends_with_the_process_that_started_it(
+    run: Any, server: str, call: MakeCall, wait_until: Any
+) -> None:
+    run.lay_out(server, [call("fast")], loop=Closed(concurrency=2), drain_s=2)
+    starter = "import sys; from pathlib import Path; from harness.load.child import LocustChild; "
+    starter += "from harness.load.folder import Folder; LocustChild(Folder(Path(sys.argv[1])), 1).wait()"
+    with subprocess.Popen([sys.executable, "-c", starter, str(run.folder.path)]) as process:
+        wait_until(lambda: len(run.results()) >= 2, "no results")
+        process.kill()
+    wait_until(run.ends, "it goes on")
+    assert run.ends()[0].why == "stopped"
+    wait_until(lambda: not Path(f"/proc/{run.workers()[0].pid}").exists(), "the process is still there")
+
+
 def test_what_takes_too_long_to_drain_is_cancelled(run: Any, server: str, call: MakeCall) -> None:
     run.lay_out(
         server, [call("slow")], loop=Closed(concurrency=3), duration_s=1.5, drain_s=0.1, save_events=True
