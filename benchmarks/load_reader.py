@@ -182,9 +182,7 @@ def compare(lab: Path, streams: int, seconds: float) -> None:
         with serving(floor, folder, folder / "ours.log") as url:
             came, cpu_s = run_ours(url, calls, streams, seconds, folder)
         report("harness", streams, came, written(folder / "ours.log"))
-        print(
-            f"               {cpu_s / max(1, len(came)) * 1e6:.1f} us of CPU an event, Locust's start too"
-        )
+        print(f"               {cpu_s / max(1, len(came)) * 1e6:.1f} us of CPU an event, Locust's start too")
         with serving(floor, folder, folder / "theirs.log") as url:
             came = run_iter_lines(url, streams, seconds, folder)
         report("iter_lines", streams, came, written(folder / "theirs.log"))

@@ -16,7 +16,7 @@ from locust.exception import StopUser
 from locust.runners import MasterRunner, WorkerRunner
 from locust.user.task import LOCUST_STATE_STOPPING
 from stream_options import add_options, plan_of_options
-from stream_roles import Local, Master, Remote, Role, handle_ctrl_c
+from stream_roles import Local, Master, Remote, Role, end_with_parent, handle_ctrl_c
 
 from harness.load.plan import Open
 from harness.load.wire import Kept
@@ -66,6 +66,7 @@ def begin(environment: Environment, runner: Any, **_: Any) -> None:
     else:
         roles[:] = [Local(environment, plan_of_options)]
     handle_ctrl_c()
+    end_with_parent(environment)
     environment.events.test_start.add_listener(lambda **_: roles[0].started())
     environment.events.test_stopping.add_listener(lambda **_: roles[0].stopping())
     environment.events.quitting.add_listener(lambda **_: roles[0].quitting())

@@ -1,13 +1,17 @@
 """Plain Locust: which requests to make, said by a few options of its command line."""
 
-import json
-from typing import Any
+from pathlib import Path
 
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
 
 from harness.core.errors import BadInput
+from harness.load.calls import recorded_calls
+from harness.load.care import is_private
+from harness.load.place import Place, place_of
 from harness.load.plan import Call, Closed, Plan
+from harness.load.prompts import Maker
+from harness.load.target import key_of
 from harness.load.words import Api
 
 DRAIN_S = 10.0
@@ -20,58 +24,32 @@ def add_options(parser: LocustArgumentParser) -> None:
     group.add_argument("--api", choices=[str(api) for api in Api], default="chat", help="Protocol (chat)")
     group.add_argument("--model", default="", help="Model to ask for")
     group.add_argument("--prompt", default=PROMPT, help="What to ask")
+    group.add_argument(
+        "--from", dest="recording", default="", help="Recording whose requests to make instead"
+    )
     group.add_argument("--output-tokens", type=int, default=128, help="Tokens to ask for at most (128)")
 
 
-def chat(model: str, prompt: str, most: int) -> tuple[str, dict[str, Any]]:
-    """Path and body for OpenAI chat."""
-    messages = [{"role": "user", "content": prompt}]
-    options = {"stream_options": {"include_usage": True}}
-    return "/v1/chat/completions", {"model": model, "messages": messages, "max_tokens": most, **options}
-
-
-def completions(model: str, prompt: str, most: int) -> tuple[str, dict[str, Any]]:
-    """Path and body for OpenAI completions."""
-    options = {"stream_options": {"include_usage": True}}
-    return "/v1/completions", {"model": model, "prompt": prompt, "max_tokens": most, **options}
-
-
-def responses(model: str, prompt: str, most: int) -> tuple[str, dict[str, Any]]:
-    """Path and body for OpenAI Responses."""
-    return "/v1/responses", {"model": model, "input": prompt, "max_output_tokens": most}
-
-
-def anthropic(model: str, prompt: str, most: int) -> tuple[str, dict[str, Any]]:
-    """Path and body for Anthropic."""
-    messages = [{"role": "user", "content": prompt}]
-    return "/v1/messages", {"model": model, "messages": messages, "max_tokens": most}
-
-
-def ollama(model: str, prompt: str, most: int) -> tuple[str, dict[str, Any]]:
-    """Path and body for Ollama."""
-    messages = [{"role": "user", "content": prompt}]
-    return "/api/chat", {"model": model, "messages": messages, "options": {"num_predict": most}}
-
-
-FORMS = {
-    Api.CHAT: chat,
-    Api.COMPLETIONS: completions,
-    Api.RESPONSES: responses,
-    Api.ANTHROPIC: anthropic,
-    Api.OLLAMA: ollama,
-}
-
-
 def plan_of_options(environment: Environment) -> tuple[Plan, list[Call]]:
-    """The plan and the calls. BadInput: no host was given."""
+    """The plan and the calls. BadInput: no host was given, or the recording cannot be used."""
     options = environment.parsed_options
     if not environment.host or options is None:
         raise BadInput("no target: give its base URL with --host, like http://127.0.0.1:8000")
-    path, body = FORMS[Api(options.api)](options.model, options.prompt, options.output_tokens)
-    call = Call(path=path, body=json.dumps({**body, "stream": True}), most_tokens_out=options.output_tokens)
-    plan = Plan(
-        target=environment.host.rstrip("/"),
+    place, api = place_of(environment.host), Api(options.api)
+    if options.recording:
+        calls = [one.call for one in recorded_calls(Path(options.recording), place, options.model or None)]
+    else:
+        calls = [Maker(place, api, options.model).of_text(options.prompt, None, options.output_tokens)]
+    return plan_for(place, api, environment.stop_timeout or DRAIN_S), calls
+
+
+def plan_for(place: Place, api: Api, drain_s: float) -> Plan:
+    """The plan: Locust's own users are the concurrency. The key is that of the SDK, for its provider alone."""
+    key = key_of(place, api, private=is_private(place.host), variable=None)
+    return Plan(
+        target=place.url,
         loop=Closed(concurrency=1),
-        drain_s=environment.stop_timeout or 10.0,
+        drain_s=drain_s,
+        key_variable=key.variable,
+        key_header=key.header,
     )
-    return plan, [call]

@@ -14,6 +14,7 @@ is gone hangs nobody.
 """
 
 import logging
+import os
 import secrets
 import signal
 import time
@@ -29,7 +30,7 @@ from stream_layout import TOKEN, MakePlan, layout, ordered_folder, packed, start
 from stream_worker import Part, Worker
 
 from harness.core.errors import HarnessError
-from harness.load.folder import Folder
+from harness.load.folder import PARENT, Folder
 from harness.load.plan import Plan
 from harness.load.records import Outcome
 
@@ -42,6 +43,7 @@ HASTE_S = 5.0
 """How long Ctrl-C leaves what is under way."""
 BATCH_S = 0.2
 SPAWNING_S = 2.0
+LOOK_S = 0.5
 
 logger = logging.getLogger(__name__)
 
@@ -337,6 +339,20 @@ def judge(environment: Environment, sent: int, failed: Counter[str], lost: int) 
     """The exit code: 1 where requests failed, where nothing was sent, or where a worker was lost."""
     if environment.process_exit_code is None:
         environment.process_exit_code = 1 if failed or lost or not sent else 0
+
+
+def end_with_parent(environment: Environment) -> None:
+    """Where `harness load` started this process, end the run when that is gone."""
+    parent = int(os.environ.get(PARENT, "0"))
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            gevent.sleep(LOOK_S)
+        logger.error("harness load is gone: the run ends")
+        end_test(environment)
+
+    if parent and os.getppid() == parent:
+        gevent.spawn(watch)
 
 
 def handle_ctrl_c() -> None:

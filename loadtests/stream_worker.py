@@ -40,6 +40,8 @@ TICKS_A_SWEEP = 2
 TICKS_A_RECORD = 100
 LOOK_S = 0.1
 """How often something that waits looks whether the run has ended."""
+IDLE_S = 5.0
+"""By then every worker has its users."""
 KEY_HEADERS = {"authorization": "Bearer {}", "x-api-key": "{}"}
 REDUCER = (sys.executable, "-m", "harness.load.reducer")
 
@@ -83,12 +85,14 @@ class Worker:
         self.drain_until_ns = NEVER_NS
         self.process = psutil.Process()
         self.lag: list[int] = []
+        self.is_broken = False
         self.journal = JournalWriter(part.folder.journal(part.index))
-        self.journal.append("worker", introduction(part.index, self.schedule.start_ns).model_dump())
+        self.keep("worker", introduction(part.index, self.schedule.start_ns).model_dump())
         self.reducer = start_reducer(part, self.plan.reducer or REDUCER)
         self.listener = gevent.spawn(self.listen)
         self.ticker = gevent.spawn(self.tick)
         gevent.spawn(self.finish)
+        gevent.spawn_later(IDLE_S, self.stop_if_idle)
 
     def make_requests(self) -> list[tuple[bytes, bytes]]:
         """The bytes of every call."""
@@ -163,13 +167,25 @@ class Worker:
     def note_sent(self, turn: Turn, call: int) -> None:
         """Into the journal, right before the bytes leave."""
         sent = Sent(turn.number, call, turn.phase, turn.due_ns, time.monotonic_ns())
-        self.journal.append("sent", sent._asdict())
+        self.keep("sent", sent._asdict())
         self.sent += 1
+
+    def keep(self, kind: str, head: dict[str, Any], blob: bytes = b"") -> None:
+        """Into the journal. What cannot be written down must not go on: the run ends, and says why."""
+        if self.is_broken:
+            return
+        try:
+            self.journal.append(kind, head, blob)
+        except OSError as error:
+            self.is_broken = True
+            self.failed["unrecorded"] += 1
+            logger.error("worker %d cannot write its journal (%s) and stops", self.part.index, error)
+            self.stop_sending("stopped")
 
     def note_answer(self, number: int, answer: Answer) -> None:
         """Into the journal, when it is over."""
         head, blob = answer.frame(number)
-        self.journal.append("answer", head._asdict(), blob)
+        self.keep("answer", head._asdict(), blob)
         self.answered += 1
         self.received += answer.received
         del self.under_way[number]
@@ -232,9 +248,15 @@ class Worker:
             lag=tuple(sorted(Counter(map(bucket_of, lag)).items())),
             received_bytes=self.received,
         )
-        self.journal.append("tick", record.model_dump())
+        self.keep("tick", record.model_dump())
 
     # The end
+
+    def stop_if_idle(self) -> None:
+        """Without a user nothing is sent here, so nothing would ever end a run that is to end by itself."""
+        if not self.users and self.schedule.is_bounded:
+            self.no_more.set()
+            logger.error("worker %d has no user: there are more workers than users", self.part.index)
 
     def stop_sending(self, why: str) -> None:
         """Send nothing more; the first reason counts."""
@@ -259,7 +281,7 @@ class Worker:
         gevent.killall(list(self.under_way.values()))
         self.ticker.kill()
         self.note_tick()
-        self.journal.append("end", self.farewell().model_dump())
+        self.keep("end", self.farewell().model_dump())
         self.journal.close()
         self.await_reducer()
         self.stamping.close()

@@ -1,7 +1,8 @@
 """Locust as a child: `harness load` starts it for a run's folder, watches it and ends it.
 
 The law of this file: Locust monkey-patches its process, so it has one of its own, in a process group of
-its own: Ctrl-C at the terminal reaches `harness load` alone, which then ends the run in order.
+its own: Ctrl-C at the terminal reaches `harness load` alone, which then ends the run in order. Where that is
+killed, the run ends as well: nothing goes on sending that nobody watches.
 """
 
 import os
@@ -15,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 from harness.core.errors import BadInput
-from harness.load.folder import VARIABLE, Folder
+from harness.load.folder import PARENT, VARIABLE, Folder
 from harness.load.plan import Closed, Plan
 
 STOP_S = 20.0
@@ -49,7 +50,7 @@ class LocustChild:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, VARIABLE: str(folder.path.resolve())},
+                env={**os.environ, VARIABLE: str(folder.path.resolve()), PARENT: str(os.getpid())},
                 start_new_session=True,
             )
 

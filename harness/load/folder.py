@@ -22,6 +22,9 @@ from harness.load.plan import Call, Plan
 VARIABLE = "HARNESS_LOAD_FOLDER"
 """The variable of the environment that tells a Locust file its run's folder."""
 
+PARENT = "HARNESS_LOAD_PARENT"
+"""The variable that tells a Locust file the process id of its `harness load`, with which it ends."""
+
 
 class Folder:
     """The files of a run below `path`."""

@@ -64,6 +64,12 @@ class Schedule:
         return isinstance(self.plan.loop, Open)
 
     @property
+    def is_bounded(self) -> bool:
+        """Whether the plan itself ends the run."""
+        plan = self.plan
+        return self.is_open or any((plan.request_count, plan.duration_s, plan.max_requests, plan.max_tokens))
+
+    @property
     def most_open(self) -> int:
         """How many requests of an open loop may be under way on this worker."""
         most = self.plan.loop.most_open if isinstance(self.plan.loop, Open) else None

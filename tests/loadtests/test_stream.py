@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from harness.child import Child, harness_command
 from harness.load.accounts import accounts
 from harness.load.child import LocustChild, free_port, locust_file
 from harness.load.plan import Call, Closed, Open
@@ -156,7 +158,7 @@ def test_two_workers_share_a_run(run: Any, server: str, call: MakeCall) -> None:
 
 
 def test_a_killed_worker_is_accounted_for(run: Any, server: str, call: MakeCall, wait_until: Any) -> None:
-    run.lay_out(server, [call("slow")], loop=Closed(concurrency=6), duration_s=4, workers=2)
+    run.lay_out(server, [call("slow")], loop=Closed(concurrency=6), duration_s=2.5, workers=2)
     with LocustChild(run.folder, 2) as child:
         wait_until(lambda: len(run.results()) >= 6, child.output_tail())
         victim = run.workers()[1]
@@ -184,6 +186,20 @@ def test_ctrl_c_ends_a_run_in_order(run: Any, server: str, call: MakeCall, wait_
     assert is_fine(run)
 
 
+def test_a_run_ends_with_the_process_that_started_it(
+    run: Any, server: str, call: MakeCall, wait_until: Any
+) -> None:
+    run.lay_out(server, [call("fast")], loop=Closed(concurrency=2), drain_s=2)
+    starter = "import sys; from pathlib import Path; from harness.load.child import LocustChild; "
+    starter += "from harness.load.folder import Folder; LocustChild(Folder(Path(sys.argv[1])), 1).wait()"
+    with subprocess.Popen([sys.executable, "-c", starter, str(run.folder.path)]) as process:
+        wait_until(lambda: len(run.results()) >= 2, "no results")
+        process.kill()
+    wait_until(run.ends, "it goes on")
+    assert run.ends()[0].why == "stopped"
+    wait_until(lambda: not Path(f"/proc/{run.workers()[0].pid}").exists(), "the process is still there")
+
+
 def test_what_takes_too_long_to_drain_is_cancelled(run: Any, server: str, call: MakeCall) -> None:
     run.lay_out(
         server, [call("slow")], loop=Closed(concurrency=3), duration_s=1.5, drain_s=0.1, save_events=True
@@ -209,6 +225,36 @@ def test_a_key_that_is_not_set_is_told_in_one_line(run: Any, server: str, call: 
     with LocustChild(run.folder, 1) as child:
         assert child.wait(20) == 2
     assert "NO_SUCH_KEY is not set" in child.output_tail()
+
+
+def test_a_journal_that_cannot_be_written_stops_the_run(run: Any, server: str, call: MakeCall) -> None:
+    run.lay_out(server, [call("fast")], loop=Closed(concurrency=2))
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))  # which the child inherits
+    try:
+        child = LocustChild(run.folder, 1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    with child:
+        assert child.wait(30) == 1, child.output_tail()
+        assert "cannot write its journal" in child.output_tail(60)
+    [account] = accounts(run.folder)
+    assert account.end is None
+    assert 0 < account.recorded <= account.sent
+
+
+def test_plain_locust_makes_the_requests_of_a_recording(tmp_path: Path) -> None:
+    recording = Path("recordings/tiny-llama.db").resolve()
+    table = tmp_path / "table"
+    with Child(harness_command("replay", str(recording), "--port", "0"), quiet=True) as server:
+        command = locust("--headless", "-u", "8", "-r", "8", "-t", "1s", "--from", str(recording))
+        command += ["--host", server.url, "--json-file", str(table)]
+        env = {**os.environ, "TMPDIR": str(tmp_path)}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=env)
+    assert done.returncode == 0, done.stderr
+    names = {row["name"] for row in json.loads(Path(f"{table}.json").read_text())}
+    assert "/v1/chat/completions" in names
+    assert len(names) > 1
 
 
 def locust(*arguments: str) -> list[str]:
@@ -270,8 +316,12 @@ def test_workers_started_by_themselves_get_the_plan_and_forward_their_records(
         stderr=subprocess.DEVNULL,
         env={**os.environ, "TMPDIR": str(tmp_path)},
     )
-    assert run.finish(1, *extra) == 0
-    assert worker.wait(20) == 0
+    try:
+        assert run.finish(1, *extra) == 0
+        assert worker.wait(20) == 0
+    finally:
+        worker.kill()
+        worker.wait()
     assert sorted(result.number for result in run.results()) == list(range(9))
     [account] = accounts(run.folder)
     assert (account.sent, account.recorded, account.has_journal) == (9, 9, False)
@@ -305,21 +355,22 @@ def get(url: str, data: bytes | None = None) -> Any:
 
 
 def test_the_web_ui_starts_stops_and_starts_again(server: str, tmp_path: Path, wait_until: Any) -> None:
-    def requests() -> int:
-        return int(get(f"{url}/stats/requests")["stats"][-1]["num_requests"])
-
-    def is_running() -> bool:
-        return bool(get(f"{url}/stats/requests")["state"] == "running")
+    def results(number: int) -> list[str]:
+        """Outcomes in the folder of the test's start of this number."""
+        folders = sorted(tmp_path.glob("harness-load-*"), key=lambda path: path.stat().st_ctime_ns)
+        files = [path for folder in folders[number : number + 1] for path in folder.glob("records-*")]
+        lines = [json.loads(line) for path in files for line in path.read_bytes().splitlines()]
+        return [line["outcome"] for line in lines if line["kind"] == "result"]
 
     with web_ui(server, tmp_path) as (url, process):
         wait_until(lambda: get(f"{url}/stats/requests"), "no web UI")
-        for _ in range(2):
+        for start in range(2):
             get(f"{url}/swarm", f"user_count=3&spawn_rate=3&host={server}".encode())
-            wait_until(lambda: is_running() and requests() >= 3, "no requests")
-            get(f"{url}/stop", b"")
-            stats = get(f"{url}/stats/requests")
-            assert stats["state"] == "stopped"
-            assert stats["stats"][-1]["num_failures"] == 0
+            wait_until(lambda start=start: len(results(start)) >= 3, "no requests")
+            assert get(f"{url}/stop", b"")["success"]
+            ended = results(start)
+            assert len(ended) >= 6
+            assert set(ended) == {"complete"}
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
-    assert len(list(tmp_path.glob("harness-load-*"))) == 2
+        assert results(1) == ended
