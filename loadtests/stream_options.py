@@ -44,7 +44,7 @@ def plan_of_options(environment: Environment) -> tuple[Plan, list[Call]]:
 
 
 def plan_for(place: Place, api: Api, drain_s: float) -> Plan:
-    """The plan: Locust's own users are the concurrency. The key is that of the SDK, for its provider alone."""
+    """The plan: Locust's own users are the concurrency; the key is for its own provider alone."""
     key = key_of(place, api, private=is_private(place.host), variable=None)
     return Plan(
         target=place.url,
