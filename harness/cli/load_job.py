@@ -39,6 +39,7 @@ COLUMNS = [
     *(Column(name, rank=rank, right=True) for rank, name in enumerate(SWEPT)),
 ]
 """Of the table of a sweep; where the terminal is narrow, the last leave first."""
+NS_PER_US = 1000
 CHECKED = ("-m", "harness.cli.load_reducer")
 """The reducer that holds answers against the rules of streams."""
 
@@ -73,6 +74,7 @@ def perform(job: Job) -> int:
     prepared = prepare(with_workers(job))
     if not prepared.private and not job.yes:
         ask(prepared, price)
+    say(job, f"--seed {prepared.built.seed} makes the same prompts and arrivals again")
     if prepared.built.exact is False:
         say(job, "the target has no tokenizer to ask: token lengths are estimates")
     prepared.try_out()
@@ -110,8 +112,8 @@ def measured_client(prepared: Prepared, job: Job) -> ClientError | None:
     largest = max(most_at_once(plan) for plan in plans)
     by_kernel = all(plan.kernel_stamps and plan.target.startswith("http:") for plan in plans)
     found = null_test(job.options.workers, largest, kernel_stamps=by_kernel)
-    error = found.error
-    return ClientError(found.streams, found.events, error.p50 / 1000, error.p99 / 1000, error.max / 1000)
+    p50, p99, most = (time / NS_PER_US for time in (found.error.p50, found.error.p99, found.error.max))
+    return ClientError(found.streams, found.events, p50, p99, most)
 
 
 def most_at_once(plan: Plan) -> int:
