@@ -9,6 +9,7 @@ UI and its Stop button work as ever, also with `--processes` and on several mach
 
 from typing import Any
 
+from gevent.hub import get_hub
 from locust import User, events, task
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
@@ -59,6 +60,7 @@ def options(parser: LocustArgumentParser) -> None:
 @events.init.add_listener
 def begin(environment: Environment, runner: Any, **_: Any) -> None:
     """Take up the role of this process."""
+    get_hub().loop.update_now()  # else `-t` counts from before all that was imported
     if isinstance(runner, WorkerRunner):
         roles[:] = [Remote(environment)]
     elif isinstance(runner, MasterRunner):

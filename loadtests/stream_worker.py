@@ -78,10 +78,10 @@ class Worker:
         self.reader = HubReader()
         self.client = client_of(self)
         self.requests = self.make_requests()
-        self.users = self.sent = self.answered = self.received = 0
+        self.users = self.sent = self.answered = self.heard = self.received = 0
         self.failed: Counter[str] = Counter()
         self.under_way: dict[int, gevent.Greenlet] = {}
-        self.no_more, self.landed, self.finished = Event(), Event(), Event()
+        self.no_more, self.landed, self.counted, self.finished = Event(), Event(), Event(), Event()
         self.drain_until_ns = NEVER_NS
         self.process = psutil.Process()
         self.lag: list[int] = []
@@ -112,10 +112,19 @@ class Worker:
 
     def take(self) -> Turn | None:
         """The next call; None: there are no more."""
+        self.await_counts()
         turn = self.schedule.take(time.monotonic_ns())
         if turn is None:
             self.stop_sending("done")
         return turn
+
+    def await_counts(self) -> None:
+        """With a limit of tokens, no more answers than there are users may wait for their tokens' count."""
+        while self.plan.max_tokens and self.answered - self.heard >= max(1, self.users):
+            if self.no_more.is_set():
+                return
+            self.counted.clear()
+            self.counted.wait(LOOK_S)
 
     def closed_loop(self, kept: Kept, is_stopping: Callable[[], bool]) -> None:
         """One user: a call, its answer, the next call."""
@@ -208,6 +217,8 @@ class Worker:
         tokens_in = call.tokens_in if record["tokens_in"] is None else record["tokens_in"]
         tokens_out = record["content_events"] if record["tokens_out"] is None else record["tokens_out"]
         self.schedule.tokens += (tokens_in or 0) + tokens_out
+        self.heard += 1
+        self.counted.set()
         if Outcome(record["outcome"]).is_failure:
             self.failed[record["outcome"]] += 1
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli.app import COMMANDS, RUN_PROGRAMS, main
+from harness.cli.app import COMMANDS, RUN_PROGRAMS, TAKE_MORE, main
 from harness.core.exchange import Exchange
 
 type MakeExchange = Callable[..., Exchange]
@@ -49,7 +49,7 @@ def test_bad_usage_is_one_line(
     assert error.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in RUN_PROGRAMS])
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in (*RUN_PROGRAMS, *TAKE_MORE)])
 def test_a_program_that_nobody_would_run_is_refused(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -50,7 +50,7 @@ def test_the_schemas_of_a_checkout_are_found() -> None:
 def test_the_schemas_of_an_installed_package_are_found(tmp_path: Path) -> None:
     with (ROOT / "pyproject.toml").open("rb") as file:
         wheel = tomllib.load(file)["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert wheel["only-include"] == ["harness", "schemas"]
+    assert wheel["only-include"] == ["harness", "loadtests", "schemas"]
     shutil.copytree(ROOT / "harness", tmp_path / "harness", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(SCHEMAS, tmp_path / wheel["sources"]["schemas"])
     program = (
