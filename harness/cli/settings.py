@@ -102,9 +102,10 @@ def project_file(start: Path) -> Path | None:
 def table_of(path: Path) -> Any:
     """`[tool.harness]` of a file; None where there is none (BadInput: not TOML)."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("harness")
+        tools = tomllib.loads(path.read_text(encoding="utf-8")).get("tool")
     except (OSError, ValueError) as error:
         raise BadInput(f"{path}: {error}") from error
+    return tools.get("harness") if isinstance(tools, dict) else None
 
 
 def from_project(commands: Commands, path: Path) -> dict[str, dict[str, Any]]:
