@@ -37,8 +37,11 @@ NAMES = {
     Kind.VALUE: "schema.value",
     Kind.UNKNOWN_VALUE: "schema.unknown-value",
     Kind.UNKNOWN_FIELD: "schema.unknown-field",
+    Kind.UNREADABLE: "schema.json",
 }
 """Kind -> the rule that findings of this kind are told under."""
+
+TOO_DEEP = Problem(Kind.UNREADABLE, (), "nested too deeply to be checked")
 
 
 @dataclass(slots=True)
@@ -54,7 +57,14 @@ class Known:
     found: dict[Shape, tuple[Problem, ...]] = field(default_factory=dict)
 
     def problems(self, instance: Any) -> tuple[Problem, ...]:
-        """All problems of an instance, unknown fields included."""
+        """All problems of an instance, unknown fields included; or that it is nested too deeply."""
+        try:
+            return self.remembered(instance)
+        except RecursionError:
+            return (TOO_DEEP,)
+
+    def remembered(self, instance: Any) -> tuple[Problem, ...]:
+        """All problems of an instance, by its shape where that is known. RecursionError."""
         key = shape(instance, self.words)
         found = self.found.get(key)
         if found is None:
