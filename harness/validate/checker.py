@@ -13,6 +13,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from harness.core.derive import Messages
+from harness.core.dialects.fields import NOTHING
 from harness.core.exchange import Exchange, Response, header
 from harness.core.timeline import content_of
 from harness.validate import rules
@@ -150,7 +151,7 @@ class Checker:
         if route.request is None or not request.body:
             return
         body = rules.request_of(exchange)
-        if body:
+        if body is not NOTHING:
             yield from self.check(route.request, overlay, body, Part.REQUEST)
         elif "json" in (header(request.headers, "content-type") or "json"):
             yield Finding("schema.json", Kind.UNREADABLE, Part.REQUEST, "the body is no JSON object")

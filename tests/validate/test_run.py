@@ -51,3 +51,11 @@ def test_what_is_nested_too_deeply_is_a_finding(
     told = [(group.key.rule, group.key.part, group.key.message) for group in report.groups()]
     assert ("schema.json", Part.REQUEST, "nested too deeply to be checked") in told
     assert report.exchanges == 2
+
+
+def test_an_empty_object_is_a_request_without_members(write: Write) -> None:
+    asked = Request("POST", "https://api.openai.com/v1/embeddings", (), b"{}")
+    with open_recording(write(Exchange(asked, None, State.CONNECT_FAILED))) as recording:
+        report = validate(recording, Checker(Catalog.load()), Profile.COMPATIBLE)
+    told = [(group.key.rule, group.key.pointer) for group in report.groups()]
+    assert told == [("schema.missing", "/input"), ("schema.missing", "/model")]
