@@ -98,6 +98,12 @@ def test_what_is_wrong_in_the_file_is_named(text: str, named: str, tmp_path: Pat
     assert named in str(error.value)
 
 
+@pytest.mark.parametrize(("name", "value"), [("SPEED", "fast"), ("REDACT", "perhaps"), ("JSON", "")])
+def test_what_is_wrong_in_the_environment_is_named(name: str, value: str, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=f"^HARNESS_PLAY_{name}: Input should be a valid [a-z]+"):
+        effective(COMMANDS, tmp_path, {f"HARNESS_PLAY_{name}": value})
+
+
 def harness(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     variables = {**os.environ, **environment}
     words = harness_command(*arguments)
