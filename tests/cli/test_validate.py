@@ -294,7 +294,7 @@ def test_baseline(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     old, more = write(stream()), write(DRIFTING, stream(), name="more.db")
     assert run("--baseline", old, old) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "1 exchanges before, 1 now",
+        "1 exchange before, 1 now",
         "verdict: same: 0 vanished, 0 changed type, 0 appeared",
     ]
     assert run("--baseline", old, more) == 0
