@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cli.output import Column, print_json, print_rows
 from harness.cli.progress import progress_bar
+from harness.core.visible import counted
 
 if TYPE_CHECKING:
     from harness.validate.baseline import Difference, Tally
@@ -43,7 +44,7 @@ def compare_recordings(before: Path, now: Path, *, as_json: bool) -> int:
         print_rows(COLUMNS, [row_of(one) for one in found if one.place.endpoint == endpoint], as_json=False)
         print()
     counts = Counter(one.change for one in found)
-    print(f"{old.exchanges} exchanges before, {new.exchanges} now")
+    print(f"{counted(old.exchanges, 'exchange')} before, {new.exchanges} now")
     print(f"verdict: {verdict}: {', '.join(f'{counts[change]} {change.value}' for change in Change)}")
     return int(breaks)
 

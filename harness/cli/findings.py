@@ -1,9 +1,10 @@
 """What a validation found, as tables for people."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.cli.output import Column, print_rows
+from harness.core.visible import counted
 from harness.validate.finding import Severity
 
 if TYPE_CHECKING:
@@ -31,12 +32,6 @@ DRIFT_COLUMNS = (
     Column("pointer", folds=True, asks=24, rank=4),
 )
 TITLES = {Severity.ERROR: "errors", Severity.WARNING: "warnings", Severity.DRIFT: "drift"}
-COUNTED = {
-    Severity.ERROR: "errors",
-    Severity.WARNING: "warnings",
-    Severity.DRIFT: "drift",
-    Severity.IGNORED: "ignored",
-}
 
 
 def print_report(report: "Report") -> None:
@@ -44,10 +39,15 @@ def print_report(report: "Report") -> None:
     for severity, title in TITLES.items():
         columns = DRIFT_COLUMNS if severity is Severity.DRIFT else COLUMNS
         print_groups(title, columns, [group for group in report.groups() if group.severity is severity])
-    print(f"{report.exchanges} exchanges with {report.events} events{not_checked(report)}")
-    counts = report.counts()
-    told = ", ".join(f"{counts[severity]} {name}" for severity, name in COUNTED.items())
-    print(f"verdict: {report.verdict.value} (profile {report.profile.value}): {told}")
+    looked_at = f"{counted(report.exchanges, 'exchange')} with {counted(report.events, 'event')}"
+    print(f"{looked_at}{not_checked(report)}")
+    print(f"verdict: {report.verdict.value} (profile {report.profile.value}): {told(report.counts())}")
+
+
+def told(counts: Mapping[Severity, int]) -> str:
+    """How many findings there are of each severity."""
+    failing = f"{counted(counts[Severity.ERROR], 'error')}, {counted(counts[Severity.WARNING], 'warning')}"
+    return f"{failing}, {counts[Severity.DRIFT]} drift, {counts[Severity.IGNORED]} ignored"
 
 
 def print_groups(title: str, columns: Sequence[Column], groups: Sequence["Group"]) -> None:

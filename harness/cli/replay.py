@@ -4,7 +4,6 @@ import json
 import math
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,7 +67,7 @@ def replay(
     outcome = server.run(library, settings, program_on(tuple(library.upstreams), ctx.obj), guard)
     print_summary(outcome)
     if as_json:
-        print(json.dumps(asdict(outcome)))
+        print(json.dumps(outcome.model_dump(mode="json")))
     return outcome.exit_code
 
 
@@ -125,10 +124,10 @@ def print_summary(outcome: "Outcome") -> None:
     lines += [f"  unused: {row}" for row in outcome.unused[:UNUSED_SHOWN]]
     if len(outcome.unused) > UNUSED_SHOWN:
         lines.append(f"  unused: and {len(outcome.unused) - UNUSED_SHOWN} more")
-    if timing["writes"]:
+    if timing.writes:
         lines.append(
-            f"{counted(timing['writes'], 'write')}, late by p50 {timing['p50_ms']:.2f} ms, "
-            f"p99 {timing['p99_ms']:.2f} ms, max {timing['max_ms']:.2f} ms"
+            f"{counted(timing.writes, 'write')}, late by p50 {timing.p50_ms:.2f} ms, "
+            f"p99 {timing.p99_ms:.2f} ms, max {timing.max_ms:.2f} ms"
         )
     for line in lines:
         print(f"harness replay: {line}", file=sys.stderr)

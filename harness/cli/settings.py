@@ -3,7 +3,7 @@
 Every option of every command is a setting: `--keep-connect` of `harness replay` is `keep-connect` in
 `[tool.harness.replay]` of the nearest pyproject.toml, and `HARNESS_REPLAY_KEEP_CONNECT` in the
 environment. The command line comes before the environment, that before the file, that before the
-default. The models that check a file are made from the commands themselves, so they cannot drift.
+default. The models that check them are made from the commands themselves, so they cannot drift.
 """
 
 import tomllib
@@ -11,12 +11,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from inspect import Parameter, signature
 from pathlib import Path
-from typing import Any, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, get_origin, get_type_hints
 
 import typer
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from harness.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 PROJECT = "pyproject.toml"
 
@@ -102,9 +105,10 @@ def project_file(start: Path) -> Path | None:
 def table_of(path: Path) -> Any:
     """`[tool.harness]` of a file; None where there is none (BadInput: not TOML)."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("harness")
+        tools = tomllib.loads(path.read_text(encoding="utf-8")).get("tool")
     except (OSError, ValueError) as error:
         raise BadInput(f"{path}: {error}") from error
+    return tools.get("harness") if isinstance(tools, dict) else None
 
 
 def from_project(commands: Commands, path: Path) -> dict[str, dict[str, Any]]:
@@ -123,20 +127,40 @@ def checked(commands: Commands, path: Path, command: str, settings: object) -> d
     if not isinstance(settings, dict):
         raise BadInput(f"{where} is no table")
     dashed = {name.replace("_", "-"): value for name, value in settings.items()}
-    try:
-        model_of(command, commands[command]).model_validate(dashed)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        raise BadInput(f"{where} {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    if found := fault(commands, command, dashed):
+        raise BadInput(f"{where} {'.'.join(map(str, found['loc']))}: {found['msg']}")
     return dashed
 
 
+def fault(commands: Commands, command: str, settings: Mapping[str, Any]) -> "ErrorDetails | None":
+    """The first thing that is wrong with the settings of a command, as its model tells."""
+    try:
+        model_of(command, commands[command]).model_validate(settings)
+    except ValidationError as error:
+        return error.errors(include_input=False, include_url=False)[0]
+    return None
+
+
 def effective(commands: Commands, folder: Path, environment: Mapping[str, str]) -> list[Setting]:
-    """Every option of every command, with its value and source: environment, file, or default."""
+    """Every option of every command, with its value and source: environment, file, or default.
+
+    BadInput: what the environment or the file says is of no such type.
+    """
     path = project_file(folder)
     file = from_project(commands, path) if path else {}
     options = [option for name, function in commands.items() for option in options_of(name, function)]
-    return [setting_of(option, file.get(option.command, {}), path, environment) for option in options]
+    settings = [setting_of(option, file.get(option.command, {}), path, environment) for option in options]
+    for setting in settings:
+        if setting.source == setting.option.variable:
+            check_variable(commands, setting)
+    return settings
+
+
+def check_variable(commands: Commands, setting: Setting) -> None:
+    """BadInput for a value in the environment that its option cannot have."""
+    option = setting.option
+    if found := fault(commands, option.command, {option.name: listed(setting)}):
+        raise BadInput(f"{option.variable}: {found['msg']}")
 
 
 def setting_of(

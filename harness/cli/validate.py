@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,9 +20,12 @@ if TYPE_CHECKING:
     from harness.validate.spool import Spool
 
 EXIT_CODES = {"passed": 0, "failed": 1}
+WITH_SCHEMAS = ("profile", "overlay", "schemas", "save", "sarif", "junit")
+"""Options that a comparison with a baseline has no use for."""
 
 
 def validate(
+    ctx: typer.Context,
     recording: Annotated[Path, typer.Argument(help="A recording (.db) or an interchange file (.jsonl).")],
     profile: Annotated[Profile, typer.Option(help="What counts as an error.")] = Profile.COMPATIBLE,
     overlay: Annotated[
@@ -52,8 +54,7 @@ def validate(
     if baseline:
         from harness.cli.baseline import compare_recordings  # noqa: PLC0415
 
-        others = {"--overlay": overlay, "--schemas": schemas, "--sarif": sarif, "--junit": junit}
-        refuse_beside_baseline({"--save": save, **others})
+        refuse_beside_baseline(ctx)
         return compare_recordings(baseline, recording, as_json=as_json)
     from harness.store.capture import now  # noqa: PLC0415
     from harness.validate.spool import Spool  # noqa: PLC0415
@@ -70,9 +71,10 @@ def validate(
     return EXIT_CODES[report.verdict.value]
 
 
-def refuse_beside_baseline(options: Mapping[str, object]) -> None:
-    """BadInput for options that a comparison of shapes has no use for."""
-    given = [name for name, value in options.items() if value]
+def refuse_beside_baseline(ctx: typer.Context) -> None:
+    """BadInput for options that a comparison of shapes has no use for, but not for those set for all runs."""
+    sources = {name: ctx.get_parameter_source(name) for name in WITH_SCHEMAS}
+    given = [f"--{name}" for name, source in sources.items() if source and source.name == "COMMANDLINE"]
     if given:
         raise BadInput(f"--baseline compares shapes, without schemas: leave out {' and '.join(given)}")
 
@@ -94,13 +96,19 @@ def check_outputs(recording: Path, sarif: Path | None, junit: Path | None, *, sa
 
 
 def checker_of(schemas: Path | None, overlay: str | None) -> "Checker":
-    """A checker with the schemas of a folder, or harness's own. BadInput: damage, an unknown overlay."""
+    """A checker with the schemas of a folder, or harness's own. BadInput: damage, an unknown overlay.
+
+    All of a folder is looked at first, since a recording may touch a damaged file late or never. Harness's
+    own schemas are tested where they are made, and are read as they are needed.
+    """
     from harness.validate.catalog import Catalog  # noqa: PLC0415
     from harness.validate.checker import Checker  # noqa: PLC0415
 
     catalog = Catalog.load(schemas)
-    if overlay is not None and overlay not in catalog.overlays:
-        raise BadInput(f"there is no overlay '{overlay}'; there are {', '.join(catalog.overlays)}")
+    if schemas:
+        catalog.check()
+    if overlay is not None:
+        catalog.require(overlay)
     return Checker(catalog, overlay=overlay)
 
 

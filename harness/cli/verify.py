@@ -1,8 +1,9 @@
 """`harness verify`: replay a recording to ourselves, and judge bytes and times."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +12,7 @@ from harness.core.visible import counted
 
 if TYPE_CHECKING:
     from harness.verify.compare import Compared
+    from harness.verify.document import ExchangeDocument, SummaryDocument
     from harness.verify.run import Verification
 
 COLUMNS = (
@@ -65,73 +67,88 @@ def verify(
         )
     rows, summary = [row_of(one) for one in result.results], summary_of(result)
     if as_json:
-        print_json(
-            {
-                "verdict": result.verdict.value,
-                "tolerance_ms": tolerance_ms,
-                "summary": summary,
-                "server": result.server,
-                "skipped": list(result.skipped),
-                "exchanges": rows,
-            }
+        from harness.verify.document import VerificationDocument  # noqa: PLC0415
+
+        document = VerificationDocument(
+            verdict=result.verdict,
+            tolerance_ms=tolerance_ms,
+            summary=tuple(summary),
+            server=result.server,
+            skipped=result.skipped,
+            exchanges=tuple(rows),
         )
+        print_json(document.model_dump(mode="json"))
     else:
         print_report(result, rows, summary, tolerance_ms)
     return EXIT_CODES[result.verdict.value]
 
 
-def row_of(result: "Compared") -> dict[str, Any]:
-    """One exchange as a row; times in ms."""
-    return {
-        "id": result.id,
-        "request": result.what,
-        "state": result.state,
-        "chunks": result.chunks,
-        "bytes": result.fault or "equal",
-        "ttft_ms": milliseconds(result.ttft_ns),
-        "ttft_error_ms": milliseconds(result.ttft_error_ns),
-        **figures(result.errors_ns),
-        "drift_ms": milliseconds(result.drift_ns),
-    }
+def row_of(result: "Compared") -> "ExchangeDocument":
+    """One exchange."""
+    from harness.verify.document import ExchangeDocument  # noqa: PLC0415
+
+    p50_ms, p99_ms, max_ms = figures(result.errors_ns)
+    return ExchangeDocument(
+        id=result.id,
+        request=result.what,
+        state=result.state,
+        chunks=result.chunks,
+        bytes=result.fault or "equal",
+        ttft_ms=milliseconds(result.ttft_ns),
+        ttft_error_ms=milliseconds(result.ttft_error_ns),
+        p50_ms=p50_ms,
+        p99_ms=p99_ms,
+        max_ms=max_ms,
+        drift_ms=milliseconds(result.drift_ns),
+    )
 
 
-def figures(errors_ns: tuple[int, ...]) -> dict[str, float | None]:
+def figures(errors_ns: tuple[int, ...]) -> tuple[float | None, float | None, float | None]:
     """p50, p99 and the largest of the absolute errors, in ms."""
     from harness.core.metrics import quantile  # noqa: PLC0415
 
     if not errors_ns:
-        return {"p50_ms": None, "p99_ms": None, "max_ms": None}
+        return None, None, None
     ordered = sorted(map(abs, errors_ns))
-    return {name: milliseconds(int(quantile(ordered, q))) for name, q in QUANTILES.items()}
+    p50_ms, p99_ms, max_ms = (milliseconds(int(quantile(ordered, q))) for q in (0.5, 0.99, 1.0))
+    return p50_ms, p99_ms, max_ms
 
 
-QUANTILES = {"p50_ms": 0.5, "p99_ms": 0.99, "max_ms": 1.0}
-
-
-def summary_of(result: "Verification") -> list[dict[str, Any]]:
+def summary_of(result: "Verification") -> list["SummaryDocument"]:
     """All errors together, those of the first tokens, drift, and beside them the floor and the client."""
     errors = tuple(error for one in result.results for error in one.errors_ns)
     first = tuple(one.ttft_error_ns for one in result.results if one.ttft_error_ns is not None)
     drifts = tuple(one.drift_ns for one in result.results if one.drift_ns is not None)
-    rows = {
+    kinds = {
         "error of all chunks": errors,
         "error of first tokens": first,
         "drift": drifts,
         "floor: idle timers of this machine": result.floor_ns,
         "client: how late it sent and read": result.client_ns,
     }
-    return [{"what": what, "count": len(values), **figures(values)} for what, values in rows.items()]
+    return [summed(what, values) for what, values in kinds.items()]
+
+
+def summed(what: str, errors_ns: tuple[int, ...]) -> "SummaryDocument":
+    """Errors of one kind."""
+    from harness.verify.document import SummaryDocument  # noqa: PLC0415
+
+    p50_ms, p99_ms, max_ms = figures(errors_ns)
+    return SummaryDocument(what=what, count=len(errors_ns), p50_ms=p50_ms, p99_ms=p99_ms, max_ms=max_ms)
 
 
 def print_report(
-    result: "Verification", rows: list[dict[str, Any]], summary: list[dict[str, Any]], tolerance_ms: float
+    result: "Verification",
+    rows: Sequence["ExchangeDocument"],
+    summary: Sequence["SummaryDocument"],
+    tolerance_ms: float,
 ) -> None:
     """The tables and the verdict."""
-    print_rows(COLUMNS, rows, as_json=False)
-    print_rows(SUMMARY, summary, as_json=False)
+    print_rows(COLUMNS, [row.model_dump() for row in rows], as_json=False)
+    print_rows(SUMMARY, [row.model_dump() for row in summary], as_json=False)
     server = result.server
-    if server["writes"]:
-        late = f"p50 {server['p50_ms']:.3f} ms, p99 {server['p99_ms']:.3f} ms, max {server['max_ms']:.3f} ms"
+    if server.writes:
+        late = f"p50 {server.p50_ms:.3f} ms, p99 {server.p99_ms:.3f} ms, max {server.max_ms:.3f} ms"
         print(f"the server says it wrote late by {late}")
     if drifts := [one.drift_ns for one in result.results if one.drift_ns is not None]:
         print(f"median drift {median(drifts) / NS_PER_MS:+.3f} ms")

@@ -14,6 +14,9 @@ url, status, chunks. `path` is there only where the client asked for another pat
 `rewritten` where it is true, the outer `end_ns` where there is no response. Offsets are ns from t0.
 Header bytes that are no UTF-8 stand as the escapes of U+DC80 to U+DCFF, 0xDC00 more than the byte
 (Python's surrogateescape, PEP 383).
+
+Lines come from anywhere, so they are read by models. They are written without: an exchange is sound
+already, and the recorder writes one for each that it checks.
 """
 
 import base64

@@ -6,7 +6,6 @@ room there is not checked, which is said once and counted. A checker that is gon
 recording.
 """
 
-import json
 import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -14,6 +13,7 @@ from dataclasses import asdict, dataclass
 from queue import SimpleQueue
 from threading import Lock, Thread
 
+from harness.core.checking import CheckCounts
 from harness.core.exchange import Exchange
 from harness.core.interchange import to_line
 
@@ -106,10 +106,10 @@ class Feed:
         except subprocess.TimeoutExpired:
             self.process.kill()
             said, _ = self.process.communicate()
-        report = {"checked": 0, "wrong": 0}
+        counts = CheckCounts()
         with suppress(ValueError):
-            report = json.loads(said)
-        return Checked(report["checked"], report["wrong"], self.offered - report["checked"])
+            counts = CheckCounts.model_validate_json(said)
+        return Checked(counts.checked, counts.wrong, self.offered - counts.checked)
 
     def report(self) -> dict[str, int]:
         """`close`, for the supervisor."""

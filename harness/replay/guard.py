@@ -4,14 +4,15 @@ What is wrong with a request is found by a function that is handed in (`Check`);
 requests that are byte for byte the same, since the server's loop waits for it.
 """
 
-import json
 import sys
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from harness.core.admin import RefusedRequest
 from harness.core.exchange import Request
 from harness.core.visible import visible
+from harness.replay.errors import anthropic_error, openai_error
 from harness.replay.match import digest_of
 
 KNOWN_REQUESTS = 100_000
@@ -31,29 +32,12 @@ class Wrong:
 
     def body(self) -> bytes:
         """The body of the 400."""
-        message = f"harness: {self.message}"
         if self.dialect.startswith(ANTHROPIC):
-            return json.dumps(
-                {"type": "error", "error": {"type": "invalid_request_error", "message": message}}
-            ).encode()
-        error = {
-            "message": message,
-            "type": "invalid_request_error",
-            "param": None,
-            "code": "harness_invalid",
-        }
-        return json.dumps({"error": error}).encode()
+            return anthropic_error(self.message)
+        return openai_error(self.message, "harness_invalid")
 
 
 type Check = Callable[[Request], Wrong | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A request that was refused, without its body, and why."""
-
-    request: str
-    message: str
 
 
 class Guard:
@@ -63,7 +47,7 @@ class Guard:
         self.check = check
         self.known: dict[bytes, Wrong | None] = {}
         self.invalid = 0
-        self.latest: deque[Refused] = deque(maxlen=REFUSED_KEPT)
+        self.latest: deque[RefusedRequest] = deque(maxlen=REFUSED_KEPT)
 
     def judge(self, request: Request) -> Wrong | None:
         """What is wrong with a request, which is looked up if an equal one was judged before."""
@@ -81,7 +65,8 @@ class Guard:
         if wrong is None:
             return None
         self.invalid += 1
-        refused = Refused(visible(f"{request.method} {request.path.partition('?')[0]}"), wrong.message)
+        asked = visible(f"{request.method} {request.path.partition('?')[0]}")
+        refused = RefusedRequest(request=asked, message=wrong.message)
         self.latest.append(refused)
         print(f"harness replay: invalid: {refused.request}: {refused.message}", file=sys.stderr, flush=True)
         return wrong

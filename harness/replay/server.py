@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 from pathlib import Path
-from typing import Any
 
+from harness.core.admin import WriteLateness
+from harness.core.document import Document
 from harness.core.errors import BadInput
 from harness.core.redaction import Rules
 from harness.core.url import server_url
@@ -23,7 +24,7 @@ from harness.replay.connection import Connection, make_play
 from harness.replay.guard import Guard
 from harness.replay.match import Library, Miss
 from harness.replay.pacer import Pacer
-from harness.replay.site import Site, endpoint, lateness_ms, miss_text
+from harness.replay.site import Site, endpoint, miss_text, write_lateness
 from harness.replay.write_log import WriteLog
 from harness.store.open import open_recording
 from harness.store.recording import Recording
@@ -94,8 +95,7 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     return uvloop.new_event_loop
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Document):
     """How a run went. `program_code`: exit code of the program that ran on it (0 where there was none)."""
 
     requests: int
@@ -103,7 +103,7 @@ class Outcome:
     missed: int
     unused: tuple[str, ...]
     exchanges: int
-    lateness: dict[str, Any]
+    lateness: WriteLateness
     program_code: int
     invalid: int = 0
 
@@ -197,14 +197,13 @@ def outcome(library: Library[Recorded], site: Site, code: int) -> Outcome:
     """The sum of a run."""
     tally = site.tally
     unused = tuple(f"{entry.label} {endpoint(entry)}" for entry in library.unused())
-    timing = lateness_ms(site.lateness)
     return Outcome(
         requests=tally.requests,
         answered=tally.answered,
         missed=tally.missed,
         unused=unused,
         exchanges=len(library.by_label),
-        lateness=timing,
+        lateness=write_lateness(site.lateness),
         program_code=code,
         invalid=site.guard.invalid if site.guard else 0,
     )

@@ -8,13 +8,25 @@ import json
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
 
 from harness import __version__
+from harness.core.admin import (
+    FieldDifference,
+    Health,
+    Invalid,
+    MissedRequest,
+    Timing,
+    Unmatched,
+    Unused,
+    UnusedExchange,
+    WriteLateness,
+)
+from harness.core.document import Document
 from harness.core.exchange import header
 from harness.core.visible import visible
 from harness.replay.answers import Recorded, instant
 from harness.replay.connection import Answer
+from harness.replay.errors import openai_error
 from harness.replay.guard import Guard
 from harness.replay.match import Entry, Library, Miss
 from harness.replay.pacer import Lateness
@@ -27,6 +39,7 @@ ADMIN = "/__admin/"
 MISSES_KEPT = 100
 SHOWN_DIFFERENCES = 5
 ANY_CLIENT = Client()
+NONE_INVALID = Invalid(count=0, requests=())
 REFUSALS = {
     400: "not a request that HTTP/1.1 allows",
     413: "the request's body is over the limit of 64 MiB",
@@ -65,7 +78,7 @@ class Site:
         self.speed = speed
         self.on_miss = on_miss
         self.tally = Tally()
-        self.admin: dict[str, Callable[[], dict[str, Any]]] = {
+        self.admin: dict[str, Callable[[], Document]] = {
             "health": self.health,
             "invalid": self.invalid,
             "timing": self.timing,
@@ -108,7 +121,7 @@ class Site:
 
     def refuse(self, status: int) -> Answer:
         """The answer to a request that was not read to its end."""
-        body = error_body(f"harness: {REFUSALS[status]}", "invalid_request_error", "harness_refused")
+        body = openai_error(REFUSALS[status], "harness_refused")
         return Answer(instant(status, body, ANY_CLIENT), instant=True)
 
     def administer(self, incoming: Incoming) -> Answer:
@@ -116,39 +129,35 @@ class Site:
         name = incoming.request.path.partition("?")[0].removeprefix(ADMIN)
         if name not in self.admin:
             known = ", ".join(ADMIN + known for known in self.admin)
-            body = error_body(
-                f"harness: no such page; there are {known}", "invalid_request_error", "harness_admin"
-            )
+            body = openai_error(f"no such page; there are {known}", "harness_admin")
             return Answer(instant(404, body, incoming.client), instant=True)
-        body = json.dumps(self.admin[name](), indent=1).encode() + b"\n"
+        body = json.dumps(self.admin[name]().model_dump(mode="json"), indent=1).encode() + b"\n"
         return Answer(instant(200, body, incoming.client), instant=True)
 
     # ---- the pages of /__admin ----
 
-    def health(self) -> dict[str, Any]:
+    def health(self) -> Health:
         """That the server runs, and what it has."""
-        exchanges = len(self.library.by_label)
-        return {"status": "ok", "version": __version__, "exchanges": exchanges, "speed": self.speed}
+        return Health(version=__version__, exchanges=len(self.library.by_label), speed=self.speed)
 
-    def invalid(self) -> dict[str, Any]:
+    def invalid(self) -> Invalid:
         """How many requests broke their schema, and the latest of those."""
         guard = self.guard
-        latest = [asdict(refused) for refused in guard.latest] if guard else []
-        return {"count": guard.invalid if guard else 0, "requests": latest}
+        return Invalid(count=guard.invalid, requests=tuple(guard.latest)) if guard else NONE_INVALID
 
-    def timing(self) -> dict[str, Any]:
-        """How late this server wrote, in ms, over all writes so far."""
-        return {**lateness_ms(self.lateness), "held_by_slow_readers": self.lateness.held}
+    def timing(self) -> Timing:
+        """How late this server wrote, over all writes so far."""
+        return Timing(**dict(write_lateness(self.lateness)), held_by_slow_readers=self.lateness.held)
 
-    def unmatched(self) -> dict[str, Any]:
+    def unmatched(self) -> Unmatched:
         """How many requests missed, and the latest of those."""
-        return {"count": self.tally.missed, "misses": [miss_json(miss) for miss in self.tally.misses]}
+        return Unmatched(count=self.tally.missed, misses=tuple(map(missed_request, self.tally.misses)))
 
-    def unused(self) -> dict[str, Any]:
+    def unused(self) -> Unused:
         """The recorded exchanges that answered nothing yet."""
-        unused = list(self.library.unused())
-        rows = [{"id": entry.label, "request": endpoint(entry)} for entry in unused]
-        return {"count": len(rows), "exchanges": rows}
+        unused = (UnusedExchange(id=one.label, request=endpoint(one)) for one in self.library.unused())
+        exchanges = tuple(unused)
+        return Unused(count=len(exchanges), exchanges=exchanges)
 
 
 def preflight(incoming: Incoming) -> Playback:
@@ -167,17 +176,18 @@ def endpoint(entry: Entry[Recorded]) -> str:
     return f"{entry.request.method} {entry.request.path}"
 
 
-def lateness_ms(lateness: Lateness) -> dict[str, Any]:
-    """Count, p50, p99 and max of the lateness of writes, in ms (None: nothing was written)."""
+def write_lateness(lateness: Lateness) -> WriteLateness:
+    """The figures of a server's lateness."""
     histogram = lateness.fold()
-    figures = {
-        "p50_ms": histogram.quantile(0.5),
-        "p99_ms": histogram.quantile(0.99),
-        "max_ms": histogram.worst,
-    }
-    return {"writes": histogram.count} | {
-        name: None if value is None else round(value / 1e6, 4) for name, value in figures.items()
-    }
+    p50_ms, p99_ms, max_ms = map(
+        milliseconds, (histogram.quantile(0.5), histogram.quantile(0.99), histogram.worst)
+    )
+    return WriteLateness(writes=histogram.count, p50_ms=p50_ms, p99_ms=p99_ms, max_ms=max_ms)
+
+
+def milliseconds(ns: float | None) -> float | None:
+    """Nanoseconds as ms, to a tenth of a microsecond."""
+    return None if ns is None else round(ns / 1e6, 4)
 
 
 def miss_text(miss: Miss) -> str:
@@ -190,22 +200,17 @@ def miss_text(miss: Miss) -> str:
     return f"{line}; nearest is exchange {miss.nearest}: {shown}" + (f"; and {more} more" if more > 0 else "")
 
 
-def miss_json(miss: Miss) -> dict[str, Any]:
+def missed_request(miss: Miss) -> MissedRequest:
     """A miss for machines."""
-    return {
-        "request": f"{miss.request.method} {miss.request.path}",
-        "reason": miss.reason,
-        "nearest": miss.nearest,
-        "differences": [asdict(difference) for difference in miss.different],
-    }
+    return MissedRequest(
+        request=f"{miss.request.method} {miss.request.path}",
+        reason=miss.reason,
+        nearest=miss.nearest,
+        differences=tuple(FieldDifference(**asdict(difference)) for difference in miss.different),
+    )
 
 
 def miss_body(miss: Miss) -> bytes:
     """The body of a miss: OpenAI's error form, with the nearest recording and the differences beside it."""
-    return error_body(f"harness: {miss_text(miss)}", "invalid_request_error", "harness_miss", miss_json(miss))
-
-
-def error_body(message: str, kind: str, code: str, details: dict[str, Any] | None = None) -> bytes:
-    """An error as OpenAI's API words it, so that SDKs raise it with its message."""
-    error = {"message": message, "type": kind, "param": None, "code": code}
-    return json.dumps({"error": error | ({"harness": details} if details else {})}).encode()
+    details = missed_request(miss).model_dump(mode="json")
+    return openai_error(miss_text(miss), "harness_miss", details)

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterable
 from copy import deepcopy
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
@@ -48,6 +49,7 @@ class Catalog:
     def __init__(self, folder: Path, index: Index) -> None:
         self.folder = folder
         self.overlays = index.overlays
+        self._index = index
         self._routes = Routes(index.base, index.routes)
         self._vendors = [Vendor.of(signs) for signs in index.vendors]
         self._documents: dict[str, Schema] = {}
@@ -65,6 +67,20 @@ class Catalog:
             raise _damaged(path, _first_fault(error)) from error
         except re.error as error:
             raise _damaged(path, f"{error.pattern!r} is no regular expression") from error
+
+    def check(self) -> None:
+        """Read every schema, under every overlay: BadInput for the first fault of any file (0.15 s)."""
+        for signs in self._index.vendors:
+            self.require(signs.overlay)
+        for overlay in self.overlays:
+            ruled = (rule.schemas for of in self._order(overlay) for rule in self._overlay(of).rules)
+            for name in dict.fromkeys(chain(*(row.schemas for row in self._index.routes), *ruled)):
+                self.schema(name, overlay)
+
+    def require(self, overlay: str) -> None:
+        """BadInput for an overlay that is none of those that may be asked for."""
+        if overlay not in self.overlays:
+            raise BadInput(f"there is no overlay '{overlay}'; there are {', '.join(self.overlays)}")
 
     def route(self, method: str, path: str, status: int | None, content_type: str | None) -> Route | None:
         """The schemas of a call, by method, path, and the answer's status and type; None: unknown."""
@@ -107,8 +123,7 @@ class Catalog:
 
     def _order(self, overlay: str) -> Iterable[str]:
         """An overlay after all that it extends, each once."""
-        if overlay not in self.overlays:
-            raise BadInput(f"no such overlay: '{overlay}'; there are {', '.join(self.overlays)}")
+        self.require(overlay)
         found: dict[str, None] = {}
         self._gather(overlay, found)
         return found
@@ -163,4 +178,5 @@ def _advice(path: Path) -> str:
 
 def _first_fault(error: ValidationError) -> str:
     first = error.errors()[0]
-    return f"{'.'.join(map(str, first['loc'])) or 'all of it'}: {first['msg']}"
+    what = first["msg"].removeprefix("Value error, ")
+    return f"{'.'.join(map(str, first['loc'])) or 'all of it'}: {what}"

@@ -13,6 +13,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from harness.core.derive import Messages
+from harness.core.dialects.fields import NOTHING
 from harness.core.exchange import Exchange, Response, header
 from harness.core.timeline import content_of
 from harness.validate import rules
@@ -37,8 +38,11 @@ NAMES = {
     Kind.VALUE: "schema.value",
     Kind.UNKNOWN_VALUE: "schema.unknown-value",
     Kind.UNKNOWN_FIELD: "schema.unknown-field",
+    Kind.UNREADABLE: "schema.json",
 }
 """Kind -> the rule that findings of this kind are told under."""
+
+TOO_DEEP = Problem(Kind.UNREADABLE, (), "nested too deeply to be checked")
 
 
 @dataclass(slots=True)
@@ -54,7 +58,14 @@ class Known:
     found: dict[Shape, tuple[Problem, ...]] = field(default_factory=dict)
 
     def problems(self, instance: Any) -> tuple[Problem, ...]:
-        """All problems of an instance, unknown fields included."""
+        """All problems of an instance, unknown fields included; or that it is nested too deeply."""
+        try:
+            return self.remembered(instance)
+        except RecursionError:
+            return (TOO_DEEP,)
+
+    def remembered(self, instance: Any) -> tuple[Problem, ...]:
+        """All problems of an instance, by its shape where that is known. RecursionError."""
         key = shape(instance, self.words)
         found = self.found.get(key)
         if found is None:
@@ -140,7 +151,7 @@ class Checker:
         if route.request is None or not request.body:
             return
         body = rules.request_of(exchange)
-        if body:
+        if body is not NOTHING:
             yield from self.check(route.request, overlay, body, Part.REQUEST)
         elif "json" in (header(request.headers, "content-type") or "json"):
             yield Finding("schema.json", Kind.UNREADABLE, Part.REQUEST, "the body is no JSON object")

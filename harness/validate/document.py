@@ -1,20 +1,12 @@
-"""What `harness validate --json` prints, as models: their fields are an interface, and programs can read
-a report back with them."""
+"""What `harness validate --json` prints."""
 
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict
-
+from harness.core.document import Document
 from harness.validate.baseline import Change, Difference, Tally
 from harness.validate.finding import Kind, Part, Profile, Severity
 from harness.validate.outline import Outline
 from harness.validate.report import Group, Report, Verdict
-
-
-class Document(BaseModel):
-    """A part of a report: it cannot be changed, and has no other fields."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class ExampleDocument(Document):

@@ -7,7 +7,7 @@ errors; an endpoint without errors has one test, which passes.
 
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from harness.core.visible import visible
+from harness.core.visible import counted, visible
 from harness.validate.finding import Severity
 from harness.validate.report import Call, Group, Report
 
@@ -27,7 +27,7 @@ def junit_document(report: Report) -> bytes:
         for group in groups:
             add_failure(suite, name, group)
         if not groups:
-            SubElement(suite, "testcase", classname=name, name=f"{report.calls[call]} exchanges")
+            SubElement(suite, "testcase", classname=name, name=counted(report.calls[call], "exchange"))
     indent(root)
     document: bytes = tostring(root, encoding="utf-8", xml_declaration=True)
     return document + b"\n"
@@ -46,7 +46,6 @@ def add_failure(suite: Element, classname: str, group: Group) -> None:
     case = SubElement(suite, "testcase", classname=classname, name=visible(f"{key.rule} in {place}"))
     failure = SubElement(case, "failure", type=visible(key.rule), message=visible(key.message))
     event = "" if example.event is None else f", event {example.event}"
-    failure.text = visible(
-        f"{group.times} times in {group.exchanges} exchanges, first in exchange {example.exchange}"
-        f"{event}{example.pointer and f' at {example.pointer}'}"
-    )
+    often = f"{counted(group.times, 'time')} in {counted(group.exchanges, 'exchange')}"
+    pointer = f" at {example.pointer}" if example.pointer else ""
+    failure.text = visible(f"{often}, first in exchange {example.exchange}{event}{pointer}")

@@ -13,9 +13,9 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from harness.validate.finding import Kind
+from harness.validate.forms import OPENAI_ONLY
 
 WORD = re.compile(r"[A-Za-z0-9_.:/-]{1,48}")
-OPENAI_ONLY = "x-openai-only"
 KINDS = {
     "required": Kind.MISSING,
     "type": Kind.TYPE,

@@ -8,10 +8,29 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from harness.core import dialects
 
 BASE = "{base}"
 """Stands in a row's path for what may come before a resource."""
+
+DIALECTS = (
+    *(row.name for row in dialects.DIALECTS),
+    "anthropic.count_tokens",
+    "local.detokenize",
+    "local.health",
+    "local.tokenize",
+    "local.version",
+    "models",
+    "ollama.embed",
+    "ollama.tags",
+    "openai.audio",
+    "openai.images",
+    "openai.moderations",
+)
+"""The dialects that calls are of: those whose answers are read, and those that have schemas alone. A row of
+an API of one's own takes the one whose form of errors it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +70,19 @@ class Row(BaseModel):
     dispatch: str | None = None
     error: str = "errors"
     opaque: tuple[str, ...] = ()
+
+    @field_validator("dialect")
+    @classmethod
+    def _known(cls, dialect: str) -> str:
+        if dialect not in DIALECTS:
+            raise ValueError(f"there is no dialect '{dialect}'; there are {', '.join(DIALECTS)}")
+        return dialect
+
+    @property
+    def schemas(self) -> tuple[str, ...]:
+        """The names of all schemas of the row."""
+        names = (self.request, self.response, self.event, self.error)
+        return tuple(name for name in names if name is not None)
 
     def is_opaque(self, media_type: str) -> bool:
         """Whether no schema describes a body of this type."""

@@ -1,14 +1,13 @@
 """Verifying a recording: a child `harness replay` plays it, an accurate client listens, figures compare."""
 
-import json
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from harness.child import Child, harness_command
+from harness.core.admin import Timing
 from harness.core.derive import derive
 from harness.core.encoding import encoding_of
 from harness.core.exchange import Exchange, State
@@ -35,7 +34,7 @@ class Verification:
     skipped: tuple[int, ...]
     floor_ns: tuple[int, ...]
     client_ns: tuple[int, ...]
-    server: dict[str, Any]
+    server: Timing
     verdict: Verdict
 
 
@@ -50,7 +49,7 @@ def verify(
     with Child(harness_command("replay", str(path), "--port", "0"), quiet=True) as server:
         with IdleTimer() as floor:
             held = hold(wanted, server.url, concurrency, progress)
-        timing = ask(f"{server.url}/__admin/timing")
+        timing = timing_of(server.url)
     floor_ns = tuple(floor.lateness_ns)
     client_ns = tuple(lag_ns for conversation in held for lag_ns in conversation.lags_ns)
     results = judge_all(wanted, held)
@@ -108,8 +107,7 @@ def judge(exchange: Exchange, conversation: Conversation) -> Compared:
     return compare(exchange, received, derive(exchange).ttft_ns)
 
 
-def ask(url: str) -> dict[str, Any]:
-    """A page of the server's admin API."""
-    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310
-        page: dict[str, Any] = json.load(answer)
-    return page
+def timing_of(url: str) -> Timing:
+    """What a replay server says of its lateness."""
+    with urllib.request.urlopen(f"{url}/__admin/timing", timeout=10) as answer:  # noqa: S310
+        return Timing.model_validate_json(answer.read())

@@ -74,6 +74,12 @@ def test_the_nearest_file_that_speaks_of_harness_counts(tmp_path: Path) -> None:
     assert default_map(effective(COMMANDS, inner, {})) == {"play": {"speed": 3}}
 
 
+@pytest.mark.parametrize("text", ["tool = 3\n", "[tool]\n", "[[tool]]\nharness = 1\n"])
+def test_a_file_that_does_not_speak_of_harness_says_nothing(text: str, tmp_path: Path) -> None:
+    write(tmp_path, text)
+    assert default_map(effective(COMMANDS, tmp_path, {})) == {}
+
+
 BAD = {
     "unknown setting": ("[tool.harness.play]\nsped = 1\n", "[tool.harness.play] sped"),
     "wrong type": ("[tool.harness.play]\nspeed = 'fast'\n", "[tool.harness.play] speed"),
@@ -90,6 +96,12 @@ def test_what_is_wrong_in_the_file_is_named(text: str, named: str, tmp_path: Pat
     with pytest.raises(BadInput) as error:
         effective(COMMANDS, tmp_path, {})
     assert named in str(error.value)
+
+
+@pytest.mark.parametrize(("name", "value"), [("SPEED", "fast"), ("REDACT", "perhaps"), ("JSON", "")])
+def test_what_is_wrong_in_the_environment_is_named(name: str, value: str, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=f"^HARNESS_PLAY_{name}: Input should be a valid [a-z]+"):
+        effective(COMMANDS, tmp_path, {f"HARNESS_PLAY_{name}": value})
 
 
 def harness(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -242,6 +242,7 @@ def older(path: Path) -> Path:
         (["a.db", "--sarif", "b", "--junit", "./b"], "b cannot be SARIF and JUnit at once"),
         (["a.db", "--baseline", "none.db"], "none.db does not exist"),
         (["a.db", "--baseline", "a.db", "--save", "--sarif", "b"], "leave out --save and --sarif"),
+        (["a.db", "--baseline", "a.db", "--profile", "compatible"], "leave out --profile"),
     ],
 )
 def test_bad_input_is_one_line(  # noqa: PLR0917  a case is given by name
@@ -281,16 +282,19 @@ def test_schemas_of_ones_own(
     events.write_text(json.dumps(schema))
     assert run(path, "--schemas", tmp_path / "own") == 1
     assert "event /brand_new" in capsys.readouterr().out
-    events.write_text("[]")
+    untouched = tmp_path / "own" / "ollama" / "tags.response.json"
+    untouched.write_text("[]")
     assert run(path, "--schemas", tmp_path / "own") == 2
-    assert "openai/chat.event.json is damaged" in capsys.readouterr().err
+    captured = capsys.readouterr()
+    assert "ollama/tags.response.json is damaged" in captured.err
+    assert (captured.out, captured.err.count("\n")) == ("", 1)
 
 
 def test_baseline(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     old, more = write(stream()), write(DRIFTING, stream(), name="more.db")
     assert run("--baseline", old, old) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "1 exchanges before, 1 now",
+        "1 exchange before, 1 now",
         "verdict: same: 0 vanished, 0 changed type, 0 appeared",
     ]
     assert run("--baseline", old, more) == 0
@@ -300,6 +304,17 @@ def test_baseline(write: Write, capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[-1] == "verdict: compatible: 0 vanished, 0 changed type, 2 appeared"
     assert run("--baseline", more, old) == 1
     assert capsys.readouterr().out.endswith("verdict: changed: 2 vanished, 0 changed type, 0 appeared\n")
+
+
+def test_settings_of_other_runs_do_not_hinder_a_baseline(
+    write: Write, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(stream())
+    monkeypatch.setenv("HARNESS_VALIDATE_PROFILE", "strict")
+    monkeypatch.setenv("HARNESS_VALIDATE_OVERLAY", "vllm")
+    assert run("--baseline", path, path) == 0
+    assert run("--baseline", path, path, "--overlay", "vllm") == 2
+    assert "leave out --overlay" in capsys.readouterr().err
 
 
 def test_baseline_as_json(write: Write, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,12 +8,15 @@ import pytest
 
 from harness.child import harness_command
 from harness.cli.verify import print_report, row_of, summary_of
+from harness.core.admin import Timing
 from harness.core.exchange import Exchange, Headers, Request, Response, State
 from harness.core.interchange import to_line
 from harness.verify.compare import Compared, Verdict
+from harness.verify.document import VerificationDocument
 from harness.verify.run import Verification
 
 MS = 1_000_000
+TIMING = Timing(writes=0, p50_ms=None, p99_ms=None, max_ms=None, held_by_slow_readers=0)
 SSE: Headers = (("content-type", "text/event-stream"),)
 EVENTS = tuple(
     (at * MS, b'data: {"choices":[{"index":0,"delta":{"content":"x"}}]}\n\n') for at in range(20, 220, 20)
@@ -28,6 +31,7 @@ def exchange(state: State, chunks: tuple[tuple[int, bytes], ...] = EVENTS, body:
 def verify(path: Path, *options: str) -> tuple[int, dict[str, object]]:
     command = harness_command("verify", str(path), "--json", *options)
     done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    VerificationDocument.model_validate_json(done.stdout)
     return done.returncode, json.loads(done.stdout)
 
 
@@ -75,7 +79,7 @@ def test_where_the_machine_is_too_noisy_it_says_how_noisy_and_what_to_try(
     verdict: Verdict, capsys: pytest.CaptureFixture[str]
 ) -> None:
     late = Compared(1, "GET /", "complete", 1, None, (9 * MS,), None, None)
-    result = Verification((late,), (), (MS, 4 * MS), (3 * MS,), {"writes": 0}, verdict)
+    result = Verification((late,), (), (MS, 4 * MS), (3 * MS,), TIMING, verdict)
     print_report(result, [row_of(late)], summary_of(result), 5)
     told = "the machine itself stood still for up to 4.0 ms: try again" in capsys.readouterr().out
     assert told == (verdict is Verdict.TOO_NOISY)

@@ -12,6 +12,7 @@ from harness.record.feed import Checked, Feed, size_of
 COUNT = "import json, sys; n = len(sys.stdin.readlines()); print(json.dumps({'checked': n, 'wrong': 1}))"
 DEAF = "import signal; signal.pause()"
 GONE = "raise SystemExit"
+MUMBLES = "import sys; sys.stdin.read(); print('[3]')"
 
 
 @pytest.fixture
@@ -48,3 +49,7 @@ def test_a_checker_that_is_gone_is_told_of_once(exchange: Exchange) -> None:
     assert checked == Checked(0, 0, 5)
     assert len(told) == 1
     assert "is gone" in told[0]
+
+
+def test_a_checker_that_says_something_else_has_checked_nothing(exchange: Exchange) -> None:
+    assert feed(MUMBLES, exchange, 2) == (Checked(0, 0, 2), [])

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from harness.validate.finding import Part
+from harness.validate.live import ExchangeDocument
+
 if TYPE_CHECKING:
     from tests.plugins.wire import Recorder, Upstream
 
@@ -70,11 +73,10 @@ def test_errors_as_json(start_recorder: Start, upstream: "Upstream") -> None:
     ask(recorder, upstream, GOOD, answer)
     assert recorder.stop() == 1
     lines = [json.loads(line) for line in recorder.errors().splitlines() if line.startswith("{")]
-    [told] = [line for line in lines if "errors" in line]
-    assert told["id"] == 1
-    [error] = [error for error in told["errors"] if error["rule"] == "schema.type"]
-    assert (error["part"], error["pointer"]) == ("response", "/data/*/index")
-    assert error["times"] == 2
+    [told] = [ExchangeDocument.model_validate(line) for line in lines if "errors" in line]
+    assert told.id == 1
+    [error] = [error for error in told.errors if error.rule == "schema.type"]
+    assert (error.part, error.pointer, error.times) == (Part.RESPONSE, "/data/*/index", 2)
 
 
 def test_nothing_wrong(start_recorder: Start, upstream: "Upstream") -> None:

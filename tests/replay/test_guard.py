@@ -55,9 +55,12 @@ def test_a_broken_request_is_refused_in_the_apis_own_form(
 
 def test_what_is_no_json_is_refused(serve: Serve, exchange: Make) -> None:
     server = serve(exchange(encoded(GOOD), path=CHAT), options=OPTION)
-    status, body = post(server, CHAT, b"{")
-    assert status == 400
-    assert b"schema.json" in body
+    deep = b'{"model":"m","messages":%b%b}' % (b"[" * 5000, b"]" * 5000)
+    for bad, words in ((b"{", b"is no JSON object"), (deep, b"nested too deeply")):
+        status, body = post(server, CHAT, bad)
+        assert status == 400
+        assert b"schema.json" in body
+        assert words in body
 
 
 @pytest.mark.parametrize(("path", "method"), [("/v1/unknown", "POST"), ("/v1/models", "GET")])

@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 
+from harness import __version__
 from harness.child import Child
+from harness.core import admin
 from harness.core.exchange import Exchange, Headers, State
 
 MS = 1_000_000
@@ -409,16 +411,21 @@ def test_admin_pages_tell_what_happened(exchange: Make, serve: Serve) -> None:
     server.send(post(b"1", close=True))
     server.send(post(b"3", close=True))
 
-    def page(name: str) -> dict[str, Any]:
+    def page(name: str) -> bytes:
         answer = server.send(b"GET /__admin/%b HTTP/1.1\r\nHost: h\r\n" % name.encode() + LAST)
-        content: dict[str, Any] = json.loads(body_of(answer))
-        return content
+        return body_of(answer)
 
-    assert page("health")["exchanges"] == 2
-    assert page("timing")["writes"] >= 1
-    assert page("unmatched")["count"] == 1
-    assert [row["id"] for row in page("unused")["exchanges"]] == ["2"]
-    assert "/__admin/timing" in page("nothing")["error"]["message"]
+    health = admin.Health.model_validate_json(page("health"))
+    assert health == admin.Health(version=__version__, exchanges=2, speed=1.0)
+    timing = admin.Timing.model_validate_json(page("timing"))
+    assert (timing.writes >= 1, timing.held_by_slow_readers) == (True, 0)
+    [missed] = admin.Unmatched.model_validate_json(page("unmatched")).misses
+    assert (missed.request, missed.nearest) == ("POST /v1/x", "1")
+    assert [different.requested for different in missed.differences] == ['"3"']
+    unused = admin.Unused.model_validate_json(page("unused"))
+    assert unused.exchanges == (admin.UnusedExchange(id="2", request="POST /v1/x"),)
+    assert admin.Invalid.model_validate_json(page("invalid")) == admin.Invalid(count=0, requests=())
+    assert "/__admin/timing" in json.loads(page("nothing"))["error"]["message"]
 
 
 def test_several_recordings_are_one_library(

@@ -116,6 +116,10 @@ def test_an_exchange_is_routed_by_the_path_upstream_then_by_the_clients(
         (write("index.json", "{"), "index.json is damaged: it is no JSON"),
         (write("index.json", "[]"), "index.json is damaged: all of it: "),
         (edit("index.json", routes=[{"name": "x"}]), "index.json is damaged: routes.0.dialect: "),
+        (
+            edit("index.json", routes=[{"name": "x", "dialect": "x.y", "method": "GET", "path": "x"}]),
+            "index.json is damaged: routes.0.dialect: there is no dialect 'x.y'; there are openai.chat, ",
+        ),
         (edit("index.json", base="("), "index.json is damaged: "),
         (edit("index.json", vendors=[{"overlay": "x", "host": "["}]), "index.json is damaged: '['"),
         (remove("openai/chat.event.json"), "chat.event.json: No such file or directory"),
@@ -148,6 +152,28 @@ def test_damage_is_told_in_one_line(folder: Path, damage: Damage, said: str) -> 
     assert "\n" not in message
 
 
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (remove("ollama/tags.response.json"), "tags.response.json: No such file or directory"),
+        (edit("errors.json", pattern="x"), "errors.json is damaged: the keyword 'pattern'"),
+        (remove("overlays/llama.cpp.json"), "llama.cpp.json: No such file or directory"),
+        (edit("overlays/vllm.json", rules=[{"schemas": ["openai/none"]}]), "none.json: No such file"),
+        (edit("overlays/vllm.json", rules=[{"schemas": ["errors"], "at": "x"}]), "nothing is at 'x'"),
+        (edit("overlays/vllm.json", extends=["groq"]), "groq.json: No such file"),
+        (edit("index.json", vendors=[{"overlay": "groq"}]), "there is no overlay 'groq'"),
+        (edit("index.json", overlays=["openai"]), "there is no overlay "),
+    ],
+)
+def test_a_check_finds_damage_that_no_exchange_touches(folder: Path, damage: Damage, said: str) -> None:
+    Catalog.load(folder).check()
+    damage(folder)
+    with pytest.raises(BadInput) as caught:
+        Catalog.load(folder).check()
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 def test_damage_of_harness_own_schemas_is_mended_otherwise(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,7 +184,7 @@ def test_damage_of_harness_own_schemas_is_mended_otherwise(
 
 
 def test_an_unknown_overlay_is_told_with_those_there_are() -> None:
-    with pytest.raises(BadInput, match="no such overlay: 'ollama'; there are openai, azure, vllm"):
+    with pytest.raises(BadInput, match="there is no overlay 'ollama'; there are openai, azure, vllm"):
         Catalog.load().schema("openai/chat.event", "ollama")
 
 

@@ -38,7 +38,7 @@ def test_a_failure_says_what_and_where(root: ET.Element) -> None:
 
 def test_an_endpoint_without_errors_has_a_test_that_passes(root: ET.Element) -> None:
     (passed,) = root[1]
-    assert (passed.tag, passed.get("name"), list(passed)) == ("testcase", "1 exchanges", [])
+    assert (passed.tag, passed.get("name"), list(passed)) == ("testcase", "1 exchange", [])
 
 
 def test_counts_add_up(call: Callable[..., Exchange], finding: Callable[..., Finding]) -> None:

@@ -74,7 +74,7 @@ class Stream:
 
 
 def request_of(exchange: Exchange) -> JsonObject:
-    """The JSON object of a request; an empty one where it is none."""
+    """The JSON object of a request; `NOTHING` itself where it is none."""
     request = exchange.request
     try:
         value = parse(plain_body(request.body, request.headers))

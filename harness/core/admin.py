@@ -1,0 +1,84 @@
+"""What a replay server says under `/__admin/…`: a document for each page, and those of a miss.
+
+Requests are told as method and path, times in ms. `count` is of all, the lists have the latest.
+"""
+
+from typing import Literal
+
+from harness.core.document import Document
+
+
+class Health(Document):
+    """`/__admin/health`: that the server runs, what it has, and its time scale."""
+
+    status: Literal["ok"] = "ok"
+    version: str
+    exchanges: int
+    speed: float
+
+
+class WriteLateness(Document):
+    """How late a server wrote, over all writes so far. None: it wrote nothing."""
+
+    writes: int
+    p50_ms: float | None
+    p99_ms: float | None
+    max_ms: float | None
+
+
+class Timing(WriteLateness):
+    """`/__admin/timing`. Writes that waited for a slow reader are counted apart."""
+
+    held_by_slow_readers: int
+
+
+class RefusedRequest(Document):
+    """A request that broke its schema, and how."""
+
+    request: str
+    message: str
+
+
+class Invalid(Document):
+    """`/__admin/invalid`: the requests that broke their schema."""
+
+    count: int
+    requests: tuple[RefusedRequest, ...]
+
+
+class FieldDifference(Document):
+    """One field of a request that is not as it was recorded."""
+
+    where: str
+    recorded: str
+    requested: str
+
+
+class MissedRequest(Document):
+    """A request that matched nothing, why, and how it differs from the nearest exchange (an id)."""
+
+    request: str
+    reason: str
+    nearest: str | None
+    differences: tuple[FieldDifference, ...]
+
+
+class Unmatched(Document):
+    """`/__admin/unmatched`: the requests that matched nothing."""
+
+    count: int
+    misses: tuple[MissedRequest, ...]
+
+
+class UnusedExchange(Document):
+    """A recorded exchange that answered nothing yet."""
+
+    id: str
+    request: str
+
+
+class Unused(Document):
+    """`/__admin/unused`: all of those."""
+
+    count: int
+    exchanges: tuple[UnusedExchange, ...]
