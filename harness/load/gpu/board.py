@@ -10,7 +10,7 @@ from harness.load.gpu.records import Card, Event, GpuRecord, Process, Sample, Va
 
 @dataclass(slots=True)
 class State:
-    """A card's newest values, each from the last sample that had it; `at_ns` and `error_ns` are of the last."""
+    """A card's newest values, each from the last sample that had it. `at_ns` is the last's."""
 
     card: Card
     values: dict[str, Value] = field(default_factory=dict)

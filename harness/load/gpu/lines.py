@@ -27,14 +27,20 @@ class LineWriter:
 
 def read_log(path: Path) -> Iterator[GpuRecord]:
     """The records of a log; an end that was cut off is left out. BadInput: no log, or damaged."""
-    number = 0
     try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if line.endswith(b"\n"):
-                    yield GPU_RECORD.validate_json(line)
+        lines = path.open("rb")
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}") from None
+    with lines:
+        for number, line in enumerate(lines, 1):
+            if line.endswith(b"\n"):
+                yield record_of(line, path, number)
+
+
+def record_of(line: bytes, path: Path, number: int) -> GpuRecord:
+    """The record of a line."""
+    try:
+        return GPU_RECORD.validate_json(line)
     except ValidationError as error:
         why = error.errors(include_input=False, include_url=False)[0]["msg"]
         raise BadInput(f"{path}:{number} is no record of a GPU log: {why}") from None
