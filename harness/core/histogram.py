@@ -1,36 +1,54 @@
-"""A mergeable histogram of times, for figures that are gathered while events are played.
+"""A mergeable histogram of times, for figures that are gathered while events are played or measured.
 
-Log-linear buckets as in HdrHistogram (https://github.com/HdrHistogram): a value keeps its `BITS`
-highest bits, so that every quantile is at most 1/32 (3 %) too high, and two histograms add up
-bucket by bucket. Values are integers (ns); negative ones, which are early, count as they are, on
-their own side of zero.
+Log-linear buckets as in HdrHistogram (https://github.com/HdrHistogram): a value keeps its `bits`
+highest bits, so that every quantile is at most 1/2^(bits-1) too high (6 bits: 3 %, 11 bits: 0.1 %),
+and two histograms add up bucket by bucket. Values are integers of any one unit; negative ones, which
+are early, count as they are, on their own side of zero.
 """
 
 import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Self
 
 BITS = 6
-SHARP = 1 << BITS
+"""Sharpness where nothing else is asked for: enough to tell how late something was."""
+
+FINE_BITS = 11
+"""Sharpness of what is measured: at most 0.1 % too high."""
+
+type Pairs = tuple[tuple[int, int], ...]
+"""Bucket (its largest value) and count, by bucket: the form in which histograms travel as JSON."""
 
 
-def bucket_of(value: int) -> int:
+def bucket_of(value: int, bits: int = BITS) -> int:
     """The largest value that shares a bucket with this one: the bucket's name, and its upper bound.
 
-    >>> bucket_of(100), bucket_of(101), bucket_of(-100)
-    (101, 101, -99)
+    A bucket's name stays itself at the same sharpness and at any higher one.
+
+    >>> bucket_of(100), bucket_of(101), bucket_of(-100), bucket_of(100, FINE_BITS)
+    (101, 101, -99, 100)
     """
-    shift = max(0, abs(value).bit_length() - BITS)
+    shift = max(0, abs(value).bit_length() - bits)
     return ((value >> shift) + 1 << shift) - 1
 
 
 @dataclass(slots=True)
 class Histogram:
-    """Counts per bucket; `worst` is exact. All values in ns."""
+    """Counts per bucket of a sharpness of `bits`; `worst` is exact (of pairs: the highest bucket)."""
 
     counts: Counter[int] = field(default_factory=Counter)
     worst: int | None = None
+    bits: int = BITS
+
+    @classmethod
+    def of_pairs(cls, pairs: Iterable[tuple[int, int]], bits: int = BITS) -> Self:
+        """A histogram of pairs of any sharpness (`pairs`)."""
+        histogram = cls(bits=bits)
+        histogram.add_pairs(pairs)
+        return histogram
 
     @property
     def count(self) -> int:
@@ -42,14 +60,31 @@ class Histogram:
         taken = list(values)
         if not taken:
             return
-        self.counts.update(map(bucket_of, taken))
-        self.worst = max(taken) if self.worst is None else max(self.worst, *taken)
+        bucket = bucket_of if self.bits == BITS else partial(bucket_of, bits=self.bits)
+        self.counts.update(map(bucket, taken))
+        self._raise_worst(max(taken))
+
+    def add_pairs(self, pairs: Iterable[tuple[int, int]]) -> None:
+        """Take in buckets and their counts, of any sharpness."""
+        counts, bits = self.counts, self.bits
+        for bound, count in pairs:
+            counts[bucket_of(bound, bits)] += count
+            if self.worst is None or bound > self.worst:
+                self.worst = bound
 
     def merge(self, other: "Histogram") -> None:
-        """Add another histogram's values to this one."""
-        self.counts.update(other.counts)
+        """Add another histogram's values to this one, whose sharpness stays."""
+        if other.bits == self.bits:
+            self.counts.update(other.counts)
+        else:
+            for bound, count in other.counts.items():
+                self.counts[bucket_of(bound, self.bits)] += count
         if other.worst is not None:
-            self.worst = other.worst if self.worst is None else max(self.worst, other.worst)
+            self._raise_worst(other.worst)
+
+    def pairs(self) -> Pairs:
+        """Buckets and their counts, ascending."""
+        return tuple(sorted(self.counts.items()))
 
     def quantile(self, q: float) -> int | None:
         """Nearest-rank quantile, as the upper bound of its bucket; None while there are no values."""
@@ -61,3 +96,6 @@ class Histogram:
             if seen >= rank:
                 return bound if self.worst is None else min(bound, self.worst)
         return self.worst
+
+    def _raise_worst(self, value: int) -> None:
+        self.worst = value if self.worst is None else max(self.worst, value)

@@ -131,10 +131,136 @@ VIOLATION_INDEXES = (
     "CREATE INDEX violations_by_exchange ON violations (exchange_id)",
 )
 
+LOAD_RUNS = """
+CREATE TABLE load_runs (               -- one run of load; a sweep is several
+    id INTEGER PRIMARY KEY,
+    started_at TEXT NOT NULL,          -- RFC 3339, UTC: the zero of the run's clock
+    ended_at TEXT,                     -- null: still running, or killed
+    name TEXT,                         -- as the user called it
+    sweep TEXT,                        -- the same in all runs of a sweep; null: no sweep
+    target TEXT NOT NULL,
+    loop TEXT NOT NULL,                -- closed, open
+    concurrency INTEGER,               -- of a closed loop
+    rate REAL,                         -- requests a second of an open loop; null: recorded, or a trace
+    workers INTEGER NOT NULL,
+    host TEXT NOT NULL,
+    verdict TEXT,                      -- valid, invalid; null: not judged yet
+    sent INTEGER,
+    recorded INTEGER,
+    plan TEXT NOT NULL,                -- JSON (harness.load.plan)
+    versions TEXT NOT NULL,            -- JSON {program: version}
+    clock TEXT NOT NULL,               -- JSON: the run's zero on wall and monotonic clock, and the error
+    reasons TEXT,                      -- JSON: why it is invalid, a line each
+    checks TEXT,                       -- JSON: what was checked of the measurement itself
+    slos TEXT,                         -- JSON: what was asked, what came, whether it was met
+    null_test TEXT,                    -- JSON: the client's own error, measured; null: no null test
+    figures TEXT                       -- JSON (harness.load.figures)
+) STRICT
+"""
+
+LOAD_WORKERS = """
+CREATE TABLE load_workers (            -- the processes that sent a run's requests
+    run_id INTEGER NOT NULL REFERENCES load_runs (id) ON DELETE CASCADE,
+    worker INTEGER NOT NULL,           -- from 0
+    host TEXT NOT NULL,
+    pid INTEGER NOT NULL,
+    start_ns INTEGER NOT NULL,         -- when it began, on the run's clock
+    monotonic_ns INTEGER NOT NULL,     -- anchor of its clock: the same moment on the monotonic
+    wall_ns INTEGER NOT NULL,          -- and on the wall clock,
+    anchor_error_ns INTEGER NOT NULL,  -- give or take
+    carry_error_ns INTEGER NOT NULL,   -- how far off its times may be on the run's clock; 0: the same host
+    cpu_s REAL,                        -- null, as what follows: no sign of life came
+    cpu_p90 REAL,                      -- share of a core in its seconds, 0.9 quantile
+    lag_p50_us INTEGER,                -- lateness of its loop's 10 ms timer
+    lag_p99_us INTEGER,
+    lag_max_us INTEGER,
+    rss_bytes INTEGER,                 -- the most memory it had
+    sent INTEGER,                      -- null, as what follows: it did not end in order
+    answered INTEGER,
+    unsent INTEGER,                    -- due, and never sent
+    why TEXT,                          -- done, limit, stopped
+    recorded INTEGER NOT NULL,         -- results that arrived
+    PRIMARY KEY (run_id, worker)
+) STRICT, WITHOUT ROWID
+"""
+
+LOAD_REQUESTS = """
+CREATE TABLE load_requests (           -- all times: ns on the run's own clock, from its start
+    id INTEGER PRIMARY KEY,
+    run_id INTEGER NOT NULL REFERENCES load_runs (id) ON DELETE CASCADE,
+    number INTEGER NOT NULL,           -- counts all calls of the run, from 0
+    worker INTEGER NOT NULL,
+    call INTEGER NOT NULL,             -- which of the run's calls it was, from 0
+    phase TEXT NOT NULL,               -- warmup, measured
+    outcome TEXT NOT NULL,             -- harness.load.records.Outcome
+    error TEXT,
+    status INTEGER,                    -- null: no response head came
+    scheduled_ns INTEGER,              -- when it was due; null: closed loop
+    sent_ns INTEGER NOT NULL,          -- its last byte went to the kernel
+    connect_ns INTEGER NOT NULL,       -- a duration: connecting, before it was sent; 0: a kept connection
+    first_byte_ns INTEGER,
+    first_token_ns INTEGER,            -- first event with generated content
+    second_token_ns INTEGER,
+    last_token_ns INTEGER,
+    end_ns INTEGER NOT NULL,           -- last byte, or when it was given up
+    dialect TEXT NOT NULL,
+    model TEXT,
+    stream INTEGER NOT NULL,
+    finish_reason TEXT,
+    tokens_in INTEGER,                 -- tokens are the provider's own count
+    tokens_out INTEGER,
+    tokens_cached INTEGER,
+    tokens_reasoning INTEGER,
+    events INTEGER NOT NULL,
+    content_events INTEGER NOT NULL,   -- those with generated content
+    shared_reads INTEGER NOT NULL,     -- events that were read together with a later one
+    stamps TEXT NOT NULL,              -- kernel, reader
+    stamp_error_ns INTEGER NOT NULL,
+    request_bytes INTEGER NOT NULL,
+    response_bytes INTEGER NOT NULL,
+    icl TEXT NOT NULL,                 -- JSON [[up to so many us, count], ...]: gaps between content events
+    violations TEXT                    -- JSON: broken stream rules; null: not checked
+) STRICT
+"""
+
+LOAD_EVENTS = """
+CREATE TABLE load_events (             -- only of runs that were asked to keep them
+    request_id INTEGER NOT NULL REFERENCES load_requests (id) ON DELETE CASCADE,
+    seq INTEGER NOT NULL,              -- from 0
+    offset_ns INTEGER NOT NULL,        -- from the request's sent_ns
+    content INTEGER NOT NULL,          -- whether it carried generated content
+    PRIMARY KEY (request_id, seq)
+) STRICT, WITHOUT ROWID
+"""
+
+HOST_SAMPLES = """
+CREATE TABLE host_samples (            -- a host's second
+    id INTEGER PRIMARY KEY,
+    run_id INTEGER REFERENCES load_runs (id) ON DELETE CASCADE, -- null: sampled without a run
+    host TEXT NOT NULL,
+    at_ns INTEGER NOT NULL,            -- on the run's clock
+    monotonic_ns INTEGER NOT NULL,     -- the same moment on the host's monotonic
+    wall_ns INTEGER NOT NULL,          -- and on its wall clock,
+    anchor_error_ns INTEGER NOT NULL,  -- give or take
+    cpu_percent REAL NOT NULL,         -- of all cores together, since the sample before
+    cores TEXT NOT NULL,               -- JSON: the same, core by core
+    memory_used_bytes INTEGER NOT NULL,
+    memory_total_bytes INTEGER NOT NULL,
+    received_bytes INTEGER NOT NULL,   -- network, all interfaces, since the host's start
+    sent_bytes INTEGER NOT NULL
+) STRICT
+"""
+
+LOAD_INDEXES = (
+    "CREATE INDEX load_requests_by_run ON load_requests (run_id)",
+    "CREATE INDEX host_samples_by_run ON host_samples (run_id)",
+)
+
 type Formats = Mapping[str, tuple[str, ...]]
 """Name of a migration -> its SQL statements, in the order in which they are applied."""
 
 FORMATS: Formats = {
     "m0001_exchanges": (CAPTURES, EXCHANGES, CHUNKS, EVENTS, *INDEXES),
     "m0002_violations": (VALIDATION_RUNS, VIOLATIONS, *VIOLATION_INDEXES),
+    "m0003_load": (LOAD_RUNS, LOAD_WORKERS, LOAD_REQUESTS, LOAD_EVENTS, HOST_SAMPLES, *LOAD_INDEXES),
 }

@@ -21,8 +21,19 @@ COLUMNS = {
     "validation_runs": "id started_at harness_version profile overlay exchanges not_checked errors warnings"
     " drift",
     "violations": "run_id exchange_id event_seq rule kind severity part pointer message",
+    "load_runs": "id started_at ended_at name sweep target loop concurrency rate workers host verdict sent"
+    " recorded plan versions clock reasons checks slos null_test figures",
+    "load_workers": "run_id worker host pid start_ns monotonic_ns wall_ns anchor_error_ns carry_error_ns"
+    " cpu_s cpu_p90 lag_p50_us lag_p99_us lag_max_us rss_bytes sent answered unsent why recorded",
+    "load_requests": "id run_id number worker call phase outcome error status scheduled_ns sent_ns connect_ns"
+    " first_byte_ns first_token_ns second_token_ns last_token_ns end_ns dialect model stream finish_reason"
+    " tokens_in tokens_out tokens_cached tokens_reasoning events content_events shared_reads stamps"
+    " stamp_error_ns request_bytes response_bytes icl violations",
+    "load_events": "request_id seq offset_ns content",
+    "host_samples": "id run_id host at_ns monotonic_ns wall_ns anchor_error_ns cpu_percent cores"
+    " memory_used_bytes memory_total_bytes received_bytes sent_bytes",
 }
-CLUSTERED = {"chunks", "events"}
+CLUSTERED = {"chunks", "events", "load_workers", "load_events"}
 
 
 @pytest.fixture
@@ -50,7 +61,8 @@ def test_the_file_says_whose_it_is(database: sqlite3.Connection) -> None:
         assert database.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
         assert database.execute("PRAGMA journal_mode").fetchone() == ("delete",)
         applied = database.execute("SELECT migration_set, name FROM _sqlite_migrations").fetchall()
-        assert applied == [("harness", "m0001_exchanges"), ("harness", "m0002_violations")]
+        names = ("m0001_exchanges", "m0002_violations", "m0003_load")
+        assert applied == [("harness", name) for name in names]
 
 
 def test_removing_a_capture_removes_all_of_it(database: sqlite3.Connection) -> None:
