@@ -10,23 +10,29 @@ from harness.load.gpu.records import Card, Event, GpuRecord, Process, Sample, Va
 
 @dataclass(slots=True)
 class State:
-    """A card's newest values, each from the last sample that had it. `at_ns` is the last's."""
+    """A card's newest values, each from the last sample that had it.
+
+    `stamps`: when each counter was read, and how far off that may be.
+    """
 
     card: Card
     values: dict[str, Value] = field(default_factory=dict)
     processes: tuple[Process, ...] | None = None
-    at_ns: int | None = None
-    error_ns: int | None = None
+    stamps: dict[str, tuple[int, int | None]] = field(default_factory=dict)
     unsupported: dict[str, str] = field(default_factory=dict)
     xids: Counter[int] = field(default_factory=Counter)
     lost_ns: int | None = None
+    first_energy_mj: Value | None = None
 
     def take_sample(self, sample: Sample) -> None:
         """Take in a sample."""
         self.values.update(sample.values)
+        if self.first_energy_mj is None:
+            self.first_energy_mj = sample.values.get("energy_mj")
         if sample.processes is not None:
             self.processes = sample.processes
-        self.at_ns, self.error_ns = sample.at_ns, sample.error_ns
+        told = [*sample.values, *(() if sample.processes is None else ("processes",))]
+        self.stamps.update(dict.fromkeys(told, (sample.at_ns, sample.error_ns)))
 
     def take_event(self, event: Event) -> None:
         """Take in an event."""
@@ -37,10 +43,20 @@ class State:
         elif event.what is What.LOST:
             self.lost_ns = event.at_ns
 
+    @property
+    def energy_mj(self) -> Value | None:
+        """Energy taken since the first sample."""
+        energy, first = self.values.get("energy_mj"), self.first_energy_mj
+        return None if energy is None or first is None else energy - first
+
     def copy(self) -> "State":
         """As it is now."""
         return replace(
-            self, values=dict(self.values), unsupported=dict(self.unsupported), xids=self.xids.copy()
+            self,
+            values=dict(self.values),
+            stamps=dict(self.stamps),
+            unsupported=dict(self.unsupported),
+            xids=self.xids.copy(),
         )
 
 

@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+WHOLE = ("bytes", "mJ", "MHz", "bits", "ns", "KiB", "count")
+"""Units of which there are no parts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Counter:
@@ -25,6 +28,11 @@ class Counter:
     most_hz: float
     says: str
     grows: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its values are integers, of which there are no parts."""
+        return self.unit in WHOLE
 
 
 UTILISATION = "nvmlDeviceGetUtilizationRates"

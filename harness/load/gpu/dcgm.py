@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from harness.load.gpu.counters import BY_NAME
 from harness.load.gpu.readings import Families, Reading, Span
 from harness.load.gpu.records import Card, Sample
 from harness.load.gpu.served import whole
@@ -88,7 +89,7 @@ def readings(families: Families, span: Span) -> Iterator[Reading]:
         lacks = {name: "Not Supported" for name, value in values.items() if value is None}
         known = {name: value for name, value in values.items() if value is not None}
         sample = Sample(gpu=card.gpu, at_ns=span.middle_ns, error_ns=None, values=known)
-        yield Reading(card, sample, tuple(values.items()), span, False, lacks, xids)
+        yield Reading(card, ((tuple(values.items()), sample),), span, False, lacks, xids)
 
 
 def take(sample: Any, says: str, values: dict[str, Any], xids: dict[int, int]) -> None:
@@ -98,7 +99,10 @@ def take(sample: Any, says: str, values: dict[str, Any], xids: dict[int, int]) -
         xids[int(sample.value)] = 1
     elif metric := METRICS.get(name):
         times = 1000 if MICROSECONDS in says else metric.times
-        values[metric.counter] = None if is_blank(sample.value) else whole(round(sample.value * times, 6))
+        digits = 0 if BY_NAME[metric.counter].is_whole else 6
+        values[metric.counter] = (
+            None if is_blank(sample.value) else whole(float(round(sample.value * times, digits)))
+        )
 
 
 def card_of(labels: Mapping[str, str]) -> Card:

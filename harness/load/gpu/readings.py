@@ -33,16 +33,16 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A card in the answer of a span. `stamp` is the same in two answers that tell of the same sample.
+    """A card in the answer of a span.
 
-    `is_dated`: the answer says when the sample was taken, and `sample` has it on our clock; otherwise its
-    time is not known from one answer. `xids` counts errors by code since the other program began.
-    `lost_ns` is on our clock, give or take half the span.
+    `samples`: each with a stamp, the same in all answers that tell of the same sample. `is_dated`: the
+    answer says when they were taken, and they have that on our clock; otherwise it is not known from one
+    answer. `xids` counts errors by code since the other program began. `lost_ns` is on our clock, give or
+    take half the span.
     """
 
     card: Card
-    sample: Sample | None
-    stamp: object
+    samples: tuple[tuple[object, Sample], ...]
     span: Span
     is_dated: bool = True
     unsupported: Mapping[str, str] = field(default_factory=dict)

@@ -6,15 +6,14 @@ off they may be. The first record is a `WorkerRecord` (`harness.load.records`): 
 A record is complete in itself and is never written twice.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from os import getpid
-from socket import gethostname
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
+from harness.load.clock import RunClock
 from harness.load.plan import Frozen
 from harness.load.records import WorkerRecord
 
@@ -109,16 +108,21 @@ type Emit = Callable[[GpuRecord], None]
 
 
 def clock_record() -> WorkerRecord:
-    """The first record: the wall clock is read between two readings of the monotonic one."""
-    before = time.monotonic_ns()
-    wall = time.time_ns()
-    after = time.monotonic_ns()
+    """The first record: the anchor of this machine's clock."""
+    now = RunClock.now()
     return WorkerRecord(
         worker=0,
-        host=gethostname(),
+        host=now.host,
         pid=getpid(),
-        start_ns=before,
-        monotonic_ns=(before + after) // 2,
-        wall_ns=wall,
-        anchor_error_ns=after - before,
+        start_ns=now.monotonic_ns,
+        monotonic_ns=now.monotonic_ns,
+        wall_ns=now.wall_ns,
+        anchor_error_ns=now.error_ns,
     )
+
+
+def carried(record: GpuRecord, zero_ns: int) -> GpuRecord:
+    """A record on the clock whose zero is at this stamp."""
+    if isinstance(record, Sample | Event | Ended):
+        return record.model_copy(update={"at_ns": record.at_ns - zero_ns})
+    return record

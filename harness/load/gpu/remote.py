@@ -40,7 +40,7 @@ class Unreachable(Exception):
 class Known:
     """What was told of a card already."""
 
-    stamp: object = None
+    stamps: frozenset[object] = frozenset()
     asked_ns: int | None = None
     unsupported: set[str] = field(default_factory=set)
     xids: dict[int, int] | None = None
@@ -102,9 +102,11 @@ class UrlReader:
         known = self.known.setdefault(uuid, Known())
         for event in events(reading, known):
             emit(event)
-        if reading.sample and reading.stamp != known.stamp:
-            emit(reading.sample if reading.is_dated else dated(reading.sample, reading.span, known))
-        known.stamp, known.asked_ns = reading.stamp, reading.span.asked_ns
+        for stamp, sample in reading.samples:
+            if stamp not in known.stamps:
+                emit(sample if reading.is_dated else dated(sample, reading.span, known))
+        known.stamps = frozenset(stamp for stamp, _ in reading.samples)
+        known.asked_ns = reading.span.asked_ns
 
 
 def dated(sample: Sample, span: Span, known: Known) -> Sample:

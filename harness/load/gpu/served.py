@@ -1,13 +1,14 @@
 """What `harness gpu --serve` says over HTTP, and reading that again on another host.
 
 The law of this file: both ends of one format, Prometheus text. Every answer carries the server's clocks
-as they stand at that moment (`harness_gpu_clock_monotonic_ns`, `..._wall_ns`) and each card's
-`harness_gpu_sampled_monotonic_ns`, so that a reader who notes when it asked and when it had the answer
-can carry the samples to its own clock, and knows how far off that may be at most.
+as they stand at that moment (`harness_gpu_clock_monotonic_ns`, `..._wall_ns`) and, for each counter of a
+card, when it was read (`harness_gpu_sampled_monotonic_ns`), so that a reader who notes when it asked and
+when it had the answer can carry the samples to its own clock, and knows how far off that may be at most.
 """
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import isnan, nan
 from typing import Any
 
 from harness.core.errors import MissingExtra
@@ -103,14 +104,15 @@ def facts(states: Sequence[State]) -> Iterator[Any]:
         known = {"parent": card.parent, "driver": card.driver}
         info.add_metric([card.gpu], named | {name: text for name, text in known.items() if text})
     yield info
-    uuids = [(state.card.gpu,) for state in states]
-    for name, says, values in (
-        (SAMPLED, "monotonic clock of this host at the last sample", [s.at_ns for s in states]),
-        (SAMPLE_ERROR, "how far off that may be (ns)", [s.error_ns for s in states]),
-        (MEMORY_TOTAL, "memory (bytes)", [s.card.memory_total_bytes for s in states]),
-        (POWER_LIMIT, "power limit (mW)", [s.card.power_limit_mw for s in states]),
-    ):
-        yield family(name, says, ("uuid",), zip(uuids, values, strict=True))
+    totals = [((state.card.gpu,), state.card.memory_total_bytes) for state in states]
+    yield family(MEMORY_TOTAL, "memory (bytes)", ("uuid",), totals)
+    limits = [((state.card.gpu,), state.card.power_limit_mw) for state in states]
+    yield family(POWER_LIMIT, "power limit (mW)", ("uuid",), limits)
+    stamps = [((s.card.gpu, name), *stamp) for s in states for name, stamp in s.stamps.items()]
+    sampled = [(named, at_ns) for named, at_ns, _ in stamps]
+    yield family(SAMPLED, "monotonic clock of this host when it was read", ("uuid", "counter"), sampled)
+    errors = [(named, error_ns) for named, _, error_ns in stamps]
+    yield family(SAMPLE_ERROR, "how far off that may be (ns)", ("uuid", "counter"), errors)
 
 
 def happenings(states: Sequence[State]) -> Iterator[Any]:
@@ -123,11 +125,11 @@ def happenings(states: Sequence[State]) -> Iterator[Any]:
     ]
     yield family(THROTTLED, "whether this holds the clocks down", ("uuid", "reason"), reasons)
     processes = [
-        ((state.card.gpu, str(process.pid)), process.memory_bytes)
+        ((state.card.gpu, str(process.pid)), nan if process.memory_bytes is None else process.memory_bytes)
         for state in states
         for process in state.processes or ()
     ]
-    yield family(PROCESS, "memory of a process (bytes)", ("uuid", "pid"), processes)
+    yield family(PROCESS, "memory of a process (bytes; NaN: not known)", ("uuid", "pid"), processes)
     lacks = [((s.card.gpu, name, why), 1) for s in states for name, why in s.unsupported.items()]
     yield family(UNSUPPORTED, "counters that are not to be had", ("uuid", "counter", "reason"), lacks)
     xids = [((s.card.gpu, str(code)), count) for s in states for code, count in s.xids.items()]
@@ -138,11 +140,11 @@ def happenings(states: Sequence[State]) -> Iterator[Any]:
 
 def readings(families: Families, span: Span) -> Iterator[Reading]:
     """The cards in an answer that was asked for and had in `span`, on the clock of the span."""
-    samples = [sample for found in families for sample in found.samples]
-    offset_ns = span.middle_ns - round(next(s.value for s in samples if s.name == CLOCK))
-    cards = {s.labels["uuid"]: card_of(s.labels) for s in samples if s.name == f"{INFO}_info"}
-    for uuid, card in cards.items():
-        own = [sample for sample in samples if sample.labels.get("uuid") == uuid]
+    metrics = [metric for found in families for metric in found.samples]
+    offset_ns = span.middle_ns - round(next(metric.value for metric in metrics if metric.name == CLOCK))
+    cards = [card_of(metric.labels) for metric in metrics if metric.name == f"{INFO}_info"]
+    for card in cards:
+        own = [metric for metric in metrics if metric.labels.get("uuid") == card.gpu]
         yield reading_of(card, own, offset_ns, span)
 
 
@@ -159,31 +161,47 @@ def card_of(labels: Mapping[str, str]) -> Card:
     )
 
 
-def reading_of(card: Card, samples: Sequence[Any], offset_ns: int, span: Span) -> Reading:
+def reading_of(card: Card, metrics: Sequence[Any], offset_ns: int, span: Span) -> Reading:
     """A card's part of an answer. Numbers of the text are floats; what is whole becomes whole again."""
-    plain = {sample.name: whole(sample.value) for sample in samples}
+    plain = {metric.name: whole(metric.value) for metric in metrics}
     known = {"memory_total_bytes": plain.get(MEMORY_TOTAL), "power_limit_mw": plain.get(POWER_LIMIT)}
-    sampled, lost = plain.get(SAMPLED), plain.get(LOST)
-    processes = [
-        Process(pid=int(s.labels["pid"]), memory_bytes=int(s.value)) for s in samples if s.name == PROCESS
-    ]
+    lost = plain.get(LOST)
     return Reading(
         card=card.model_copy(update=known),
-        sample=None
-        if sampled is None
-        else Sample(
-            gpu=card.gpu,
-            at_ns=round(sampled) + offset_ns,
-            error_ns=round(plain.get(SAMPLE_ERROR, 0)) + span.half_ns,
-            values={NAMES[name]: value for name, value in plain.items() if name in NAMES},
-            processes=tuple(processes),
-        ),
-        stamp=sampled,
+        samples=tuple(samples_of(card.gpu, metrics, offset_ns, span)),
         span=span,
-        unsupported={s.labels["counter"]: s.labels["reason"] for s in samples if s.name == UNSUPPORTED},
-        xids={int(s.labels["code"]): int(s.value) for s in samples if s.name == f"{XID}_total"},
+        unsupported={m.labels["counter"]: m.labels["reason"] for m in metrics if m.name == UNSUPPORTED},
+        xids={int(m.labels["code"]): int(m.value) for m in metrics if m.name == f"{XID}_total"},
         lost_ns=None if lost is None else round(lost) + offset_ns,
     )
+
+
+def samples_of(
+    gpu: str, metrics: Sequence[Any], offset_ns: int, span: Span
+) -> Iterator[tuple[object, Sample]]:
+    """What was read of a card at one time is one sample, as it was there; its stamp is that host's."""
+    values: dict[str, Any] = {NAMES[m.name]: whole(m.value) for m in metrics if m.name in NAMES}
+    errors = {m.labels["counter"]: round(m.value) for m in metrics if m.name == SAMPLE_ERROR}
+    stamps = {m.labels["counter"]: round(m.value) for m in metrics if m.name == SAMPLED}
+    for stamp in sorted(set(stamps.values())):
+        together = [name for name, other in stamps.items() if other == stamp]
+        known = [errors[name] for name in together if name in errors]
+        yield (
+            stamp,
+            Sample(
+                gpu=gpu,
+                at_ns=stamp + offset_ns,
+                error_ns=max(known) + span.half_ns if known else None,
+                values={name: values[name] for name in together if name in values},
+                processes=processes_of(metrics) if "processes" in together else None,
+            ),
+        )
+
+
+def processes_of(metrics: Sequence[Any]) -> tuple[Process, ...]:
+    """The processes of a card."""
+    found = ((int(m.labels["pid"]), m.value) for m in metrics if m.name == PROCESS)
+    return tuple(Process(pid=pid, memory_bytes=None if isnan(used) else int(used)) for pid, used in found)
 
 
 def whole(value: float) -> int | float:
