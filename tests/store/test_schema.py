@@ -71,7 +71,7 @@ def test_the_file_says_whose_it_is(database: sqlite3.Connection) -> None:
         assert database.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
         assert database.execute("PRAGMA journal_mode").fetchone() == ("delete",)
         applied = database.execute("SELECT migration_set, name FROM _sqlite_migrations").fetchall()
-        names = ("m0001_exchanges", "m0002_violations", "m0003_load")
+        names = ("m0001_exchanges", "m0002_violations", "m0003_load", "m0004_gpu")
         assert applied == [("harness", name) for name in names]
 
 

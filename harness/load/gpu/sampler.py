@@ -12,7 +12,7 @@ from threading import Event, Thread
 from typing import Any
 
 from harness.load.gpu import nvml
-from harness.load.gpu.devices import Device, chosen, devices
+from harness.load.gpu.devices import chosen, devices
 from harness.load.gpu.nvml import FOR_GOOD, LOST, TIMEOUT, Api
 from harness.load.gpu.reads import CALLS
 from harness.load.gpu.records import Emit, Ended, What, clock_record
@@ -52,10 +52,10 @@ class NvmlSampler:
                 for watch in watches:
                     watch.sample(tick)
         over.set()
-        for thread in threads:
-            thread.join()
         for watch in watches:
             watch.sample(None)  # the end of the span has figures too
+        for thread in threads:
+            thread.join()
         emit(Ended(at_ns=time.monotonic_ns(), ticks=ticks.count, missed=ticks.missed))
 
     def watches(self, emit: Emit, rate_hz: float, *, blocks: bool) -> list[Watch]:
@@ -137,11 +137,3 @@ class XidWatch:
 def address(handle: Any) -> int | None:
     """What NVML's opaque handles can be told apart by."""
     return ctypes.cast(handle, ctypes.c_void_p).value
-
-
-def device_names(found: Sequence[Device]) -> str:
-    """The cards in a few words, for a line on the terminal."""
-    whole = [device for device in found if device.instance is None]
-    instances = len(found) - len(whole)
-    cards = f"{len(whole)} GPU{'s' * (len(whole) != 1)}"
-    return f"{cards} and {instances} MIG instance{'s' * (instances != 1)}" if instances else cards
