@@ -8,7 +8,7 @@ are early, count as they are, on their own side of zero.
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Self
@@ -64,21 +64,17 @@ class Histogram:
         self.counts.update(map(bucket, taken))
         self._raise_worst(max(taken))
 
-    def add_pairs(self, pairs: Iterable[tuple[int, int]]) -> None:
-        """Take in buckets and their counts, of any sharpness."""
-        counts, bits = self.counts, self.bits
-        for bound, count in pairs:
-            counts[bucket_of(bound, bits)] += count
-            if self.worst is None or bound > self.worst:
-                self.worst = bound
+    def add_pairs(self, pairs: Iterable[tuple[int, int]], bits: int | None = None) -> None:
+        """Take in buckets and their counts, of a sharpness of `bits` (None: any)."""
+        counts = dict(pairs)
+        if not counts:
+            return
+        self._add_counts(counts, bits)
+        self._raise_worst(max(counts))
 
     def merge(self, other: "Histogram") -> None:
         """Add another histogram's values to this one, whose sharpness stays."""
-        if other.bits == self.bits:
-            self.counts.update(other.counts)
-        else:
-            for bound, count in other.counts.items():
-                self.counts[bucket_of(bound, self.bits)] += count
+        self._add_counts(other.counts, other.bits)
         if other.worst is not None:
             self._raise_worst(other.worst)
 
@@ -96,6 +92,13 @@ class Histogram:
             if seen >= rank:
                 return bound if self.worst is None else min(bound, self.worst)
         return self.worst
+
+    def _add_counts(self, counts: Mapping[int, int], bits: int | None) -> None:
+        if bits is not None and bits <= self.bits:
+            self.counts.update(counts)  # a bucket's name stays itself
+            return
+        for bound, count in counts.items():
+            self.counts[bucket_of(bound, self.bits)] += count
 
     def _raise_worst(self, value: int) -> None:
         self.worst = value if self.worst is None else max(self.worst, value)

@@ -217,10 +217,10 @@ class Latencies:
             if value is not None:
                 getattr(self, name).append(value)
         between = gap(result.first_token_ns, result.last_token_ns) or 0
-        self.icl.add_pairs(result.icl)
+        self.icl.add_pairs(result.icl, FINE_BITS)
         self.icl_ns += between
         if counts_tokens(result):
-            self.itl.add_pairs(result.icl)
+            self.itl.add_pairs(result.icl, FINE_BITS)
             self.itl_ns += between
 
 

@@ -79,7 +79,7 @@ class Now:
         ttft = gap(result.sent_ns, result.first_token_ns)
         if ttft is not None:
             second.ttft_ns.append(ttft)
-        second.icl.add_pairs(result.icl)
+        second.icl.add_pairs(result.icl, FINE_BITS)
 
     def _second(self, number: int) -> Second:
         """The second of this number; what comes late counts where the newest does."""
@@ -236,7 +236,7 @@ def worker_line(worker: Worker) -> str:
         return f"{name} {worker.end.why}"
     if not worker.tick:
         return f"{name} starts"
-    lag = worker.lag.quantile(0.99)
+    lag = Histogram.of_pairs(worker.tick.lag, FINE_BITS).quantile(0.99)
     cpu = "-" if worker.cpu_now is None else f"{worker.cpu_now:.0%}"
     return f"{name} cpu {cpu} lag p99 {digits(None if lag is None else lag / 1000)} ms"
 

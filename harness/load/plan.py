@@ -26,7 +26,7 @@ class Closed(Frozen):
 
     kind: Literal["closed"] = "closed"
     concurrency: int = Field(ge=1)
-    ramp_s: float = Field(0.0, ge=0)
+    ramp_s: float = Field(default=0.0, ge=0)
 
 
 class Open(Frozen):
@@ -37,7 +37,7 @@ class Open(Frozen):
     """
 
     kind: Literal["open"] = "open"
-    most_open: int | None = Field(None, ge=1)
+    most_open: int | None = Field(default=None, ge=1)
 
 
 class Api(StrEnum):
@@ -71,16 +71,16 @@ class Plan(Frozen):
 
     target: str
     loop: Closed | Open = Field(discriminator="kind")
-    workers: int = Field(1, ge=1)
-    request_count: int | None = Field(None, ge=1)
-    duration_s: float | None = Field(None, gt=0)
-    warmup_requests: int = Field(0, ge=0)
-    warmup_s: float = Field(0.0, ge=0)
-    drain_s: float = Field(60.0, ge=0)
-    timeout_s: float = Field(600.0, gt=0)
-    stall_s: float | None = Field(None, gt=0)
-    max_requests: int | None = Field(None, ge=1)
-    max_tokens: int | None = Field(None, ge=1)
+    workers: int = Field(default=1, ge=1)
+    request_count: int | None = Field(default=None, ge=1)
+    duration_s: float | None = Field(default=None, gt=0)
+    warmup_requests: int = Field(default=0, ge=0)
+    warmup_s: float = Field(default=0.0, ge=0)
+    drain_s: float = Field(default=60.0, ge=0)
+    timeout_s: float = Field(default=600.0, gt=0)
+    stall_s: float | None = Field(default=None, gt=0)
+    max_requests: int | None = Field(default=None, ge=1)
+    max_tokens: int | None = Field(default=None, ge=1)
     keep_alive: bool = True
     kernel_stamps: bool = True
     save_events: bool = False

@@ -78,7 +78,7 @@ class Result(Frozen):
     - `error`: a few words that hold no text of prompts or answers (`connection reset`, `429`, `type/code`).
     - `tokens_…`: the provider's usage. `events` of the stream, `content_events` with generated content.
     - `icl`: gaps between content events as a histogram, in µs: pairs of bucket and count
-      (`harness.core.histogram`).
+      (`harness.core.histogram`, of FINE_BITS).
     - `shared_reads`: events that came in one read with a later one, so that the kernel's stamp is that
       later one's: their times are upper bounds.
     - `stamp_error_ns`: how far off the carrying of kernel stamps to the monotonic clock may be.

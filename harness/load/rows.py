@@ -17,6 +17,7 @@ from harness.store.load_runs import LoadRun, LoadWriter, Offsets
 type Row = dict[str, Any]
 
 NOT_COLUMNS = {"kind", "offsets"}
+MOST_WAITING = 1000
 FIELDS = frozenset(Result.model_fields) - {"kind"}
 
 
@@ -74,7 +75,10 @@ def worker_row(worker: Worker, clock: RunClock) -> Row:
 
 
 class Keeper:
-    """Takes in results for the store; `flush` writes what has come, in one transaction."""
+    """Takes in results for the store; `flush` writes what has come, in one transaction.
+
+    Where more wait than are held in memory it does so itself, so `take` may raise NotRecorded too.
+    """
 
     def __init__(self, writer: LoadWriter) -> None:
         self._writer = writer
@@ -84,6 +88,8 @@ class Keeper:
         """Take in a record; others than results are kept when the run ends."""
         if isinstance(record, Result):
             self._waiting.append(record)
+            if len(self._waiting) >= MOST_WAITING:
+                self.flush()
 
     def flush(self) -> None:
         """Write what is waiting. NotRecorded: it cannot be written."""

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -17,7 +16,7 @@ from harness.core.visible import visible
 from harness.load.figures import Figures, Spread
 from harness.load.plan import Closed, Frozen, Plan
 from harness.load.slo import SloRow
-from harness.load.validity import Finding, Grade, Judgement, NullTest, exit_code
+from harness.load.validity import ClientError, Finding, Grade, Judgement, exit_code
 
 LATENCIES = {
     "TTFT": "ttft_ms",
@@ -92,7 +91,7 @@ class Summary(Frozen):
 def summary_of(
     plan: Plan, figures: Figures, judgement: Judgement, slos: Iterable[SloRow] = (), **about: object
 ) -> Summary:
-    """The summary of a run; `about` are the other fields of `Summary`, `null_test` as a `NullTest`."""
+    """The summary of a run; `about` are the other fields of `Summary`, `null_test` as a `ClientError`."""
     rows = tuple(slos)
     null_test = about.pop("null_test", None)
     values = {"load": load_of(plan), "workers": plan.workers, "target": plan.target} | about
@@ -106,7 +105,7 @@ def summary_of(
             "exit_code": exit_code(judgement, rows),
             "slos": rows,
             "checks": tuple(map(CheckRow.of, judgement.findings)),
-            "null_test": asdict(null_test) if isinstance(null_test, NullTest) else None,
+            "null_test": asdict(null_test) if isinstance(null_test, ClientError) else None,
         }
     )
 
@@ -122,11 +121,11 @@ def load_of(plan: Plan) -> str:
 def digits(value: float | None) -> str:
     """A figure with three digits that matter.
 
-    >>> digits(None), digits(0.0461), digits(1234.4), digits(12.34)
-    ('-', '0.046', '1,234', '12.3')
+    >>> digits(None), digits(0.0), digits(0.0461), digits(1234.4), digits(12.34)
+    ('-', '0', '0.046', '1,234', '12.3')
     """
-    if value is None:
-        return "-"
+    if not value:
+        return "-" if value is None else "0"
     return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3}f}"
 
 
@@ -136,7 +135,9 @@ def closing(summary: Summary) -> RenderableType:
     return Group(
         verdict(summary),
         counts(figures),
-        Padding(latencies(figures), (1, 0)),
+        Text(),
+        latencies(figures),
+        Text(),
         rates(figures),
         *slo_lines(summary),
         client(summary),
@@ -202,7 +203,7 @@ def rates(figures: Figures) -> Text:
     told = [f"{digits(value)} {title}" for title, value in known.items() if value is not None]
     if figures.slo_attainment is not None:
         told.append(f"{percent(figures.slo_attainment)} good")
-    told.append(f"{digits(figures.concurrency_mean)} at once ({figures.concurrency_max:,} at most)")
+    told.append(f"{digits(figures.concurrency_mean)} at once on average, {figures.concurrency_max:,} at most")
     return Text(" · ".join(told))
 
 

@@ -34,7 +34,7 @@ class Accounts:
 
 
 @dataclass(frozen=True, slots=True)
-class NullTest:
+class ClientError:
     """The client's error as a null test measured it: its stamps against the server's own log, in us."""
 
     streams: int
@@ -53,7 +53,7 @@ class Evidence:
     workers: Sequence[Worker]
     accounts: Accounts
     damage: Sequence[str] = ()
-    null_test: NullTest | None = None
+    null_test: ClientError | None = None
     host_cpu_percent: float | None = None
     clock_step_ns: int | None = None
 

@@ -35,7 +35,7 @@ class Worker:
         if before and tick.at_ns > before.at_ns:
             used = (tick.cpu_s - before.cpu_s) * NS_PER_S / (tick.at_ns - before.at_ns)
             self.shares.append(round(used * PARTS))
-        self.lag.add_pairs(tick.lag)
+        self.lag.add_pairs(tick.lag, FINE_BITS)
         self.rss_bytes = max(self.rss_bytes, tick.rss_bytes)
 
     @property

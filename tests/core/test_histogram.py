@@ -51,7 +51,10 @@ def test_pairs_bring_a_histogram_back(values: list[int], bits: int, its: int) ->
     pairs = filled(values, bits).pairs()
     assert list(pairs) == sorted(pairs)
     assert Histogram.of_pairs(pairs, bits).counts == filled(values, bits).counts
+    known = Histogram(bits=its)
+    known.add_pairs(pairs, bits)
     other = Histogram.of_pairs(pairs, its)
+    assert known == other
     assert (other.count, other.bits, other.worst) == (len(values), its, pairs[-1][0])
     if its > bits:
         assert other.pairs() == pairs
@@ -71,6 +74,7 @@ def test_fine_buckets_tell_a_thousandth_apart() -> None:
 
 def test_empty_histogram_has_no_figures() -> None:
     histogram = filled([])
+    histogram.add_pairs(())
     histogram.merge(Histogram())
     assert (histogram.count, histogram.quantile(0.5), histogram.worst) == (0, None, None)
 

@@ -3,10 +3,10 @@
 import time
 
 import pytest
-from plugins.results import made_end, made_result, made_tick, made_worker
 
 from harness.load.clock import RunClock, carried
 from harness.load.records import Result, Tick, WorkerRecord
+from tests.plugins.results import made_end, made_result, made_tick, made_worker
 
 CLOCK = RunClock("here", wall_ns=1_000_000, monotonic_ns=400, error_ns=30)
 

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from plugins.results import MS, made_failure, made_result, made_tick
 
 from harness.load.figures import OTHERS, Figures, Spread, Tally, Times, most_at_once, times_of
 from harness.load.records import Outcome, Phase, Result, Stamps
+from tests.plugins.results import MS, made_failure, made_result, made_tick
 
 
 def figures_of(*results: Result, **options: Any) -> Figures:
@@ -124,7 +124,8 @@ def test_nothing_measured_has_no_figures() -> None:
     tally.take(made_tick(1, 0.5))
     figures = tally.figures()
     assert (figures.requests, figures.window_s, figures.concurrency_max) == (0, 0, 0)
-    assert figures.error_rate is figures.request_throughput is figures.ttft_ms is figures.violations is None
+    assert (figures.error_rate, figures.request_throughput) == (None, None)
+    assert (figures.ttft_ms, figures.violations) == (None, None)
 
 
 def test_goodput_counts_good_requests_among_all() -> None:

@@ -4,7 +4,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from plugins.results import MS, made_end, made_result, made_tick, made_worker
 from pydantic import BaseModel
 
 from harness.load.clock import RunClock
@@ -13,6 +12,7 @@ from harness.load.folder import Folder
 from harness.load.gather import Gatherer
 from harness.load.records import Record, Result, WorkerRecord
 from harness.load.workers import Workers
+from tests.plugins.results import MS, made_end, made_result, made_tick, made_worker
 
 CLOCK = RunClock("here", 0, 0, 0)
 
@@ -104,7 +104,8 @@ def test_workers_are_known_by_their_seconds(tmp_path: Path) -> None:
     workers = Workers()
     ticks = [made_tick(second, cpu) for second, cpu in ((1, 0.5), (2, 0.7), (3, 1.7), (4.5, 2.0))]
     end = made_end(sent=1, unsent=2)
-    for record in (made_worker(1), made_worker(0), *ticks, made_result(), end):
+    records: list[Record] = [made_worker(1), made_worker(0), *ticks, made_result(), end]
+    for record in records:
         workers.take(record)
     first, second = workers.all()
     assert list(first.shares) == [200, 1000, 200]

@@ -1,18 +1,20 @@
 """Results go through a real recording and come back as they were."""
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from plugins.results import made_end, made_failure, made_result, made_tick, made_worker
 
 from harness.load.clock import RunClock
 from harness.load.plan import Closed, Open, Plan
 from harness.load.records import Outcome, Record, Result
-from harness.load.rows import Keeper, result_of, run_of, worker_row
+from harness.load.rows import MOST_WAITING, Keeper, result_of, run_of, worker_row
 from harness.load.workers import Workers
 from harness.store.load_runs import Completion, LoadWriter, load_requests, load_run, load_workers
+from tests.plugins.results import made_end, made_failure, made_result, made_tick, made_worker
 
 CLOCK = RunClock("here", 1_700_000_000_000_000_000, 5, 30)
 PLAN = Plan(target="http://127.0.0.1:1", loop=Closed(concurrency=8), workers=2)
@@ -98,3 +100,21 @@ def test_workers_stand_with_their_clocks(writer: LoadWriter) -> None:
     )
     assert {second[name] for name in unknown} == {None}
     assert replace(CLOCK, host="there").carry_error_ns(here) == 130
+
+
+def test_what_waits_is_bounded(writer: LoadWriter) -> None:
+    with writer:
+        writer.start(run_of(PLAN, CLOCK, {}))
+        keeper = Keeper(writer)
+        for number in range(MOST_WAITING + 1):
+            keeper.take(made_result(number))
+        assert count(writer.path) == MOST_WAITING
+        keeper.flush()
+        assert count(writer.path) == MOST_WAITING + 1
+
+
+def count(path: Path) -> int:
+    """Requests that are stored."""
+    with closing(sqlite3.connect(path)) as connection:
+        found: int = connection.execute("SELECT count(*) FROM load_requests").fetchone()[0]
+        return found

@@ -1,11 +1,11 @@
 """What is asked of a run: read as people write it, refused with what to write."""
 
 import pytest
-from plugins.results import made_failure, made_result
 
 from harness.core.errors import BadInput
 from harness.load.figures import Tally, times_of
 from harness.load.slo import goodput_of, slo_of, slos_of
+from tests.plugins.results import made_failure, made_result
 
 TALLY = Tally(is_good=goodput_of(["ttft:100"]))
 for _result in [
