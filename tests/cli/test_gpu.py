@@ -6,12 +6,12 @@ import subprocess
 from collections.abc import Callable
 
 import pytest
-from plugins.cards import GPU_A, GPU_B, harness_gpu
 
 from harness.child import harness_command
 from harness.cli.app import main
 from harness.cli.gpu import COLUMNS, split_address
 from harness.core.errors import BadInput
+from tests.plugins.cards import GPU_A, GPU_B, harness_gpu
 
 type Environment = Callable[..., dict[str, str]]
 

@@ -44,7 +44,7 @@ def test_batches_follow_each_other(path: Path) -> None:
 
 def test_a_batch_is_kept_whole_or_not_at_all(path: Path) -> None:
     with GpuWriter(path, CAPTURE) as writer:
-        samples = [("GPU-1", {"at_ns": 1}), ("GPU-1", {"at_ns": "soon"})]
+        samples: list[tuple[str, dict[str, Any]]] = [("GPU-1", {"at_ns": 1}), ("GPU-1", {"at_ns": "soon"})]
         with pytest.raises(NotRecorded, match="cannot store TEXT value"):
             writer.add([CARD], samples)
     assert gpus(path, CAPTURE) == []

@@ -6,7 +6,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from plugins.cards import GPU_A, GPU_B, Log, logged
 
 from harness.core.errors import BadInput, NotRecorded
 from harness.core.exchange import Exchange
@@ -17,6 +16,7 @@ from harness.load.gpu.records import Card, Sample
 from harness.load.records import WorkerRecord
 from harness.store.gpu_log import Owner
 from harness.store.load_runs import LoadRun, LoadWriter
+from tests.plugins.cards import GPU_A, GPU_B, Log, logged
 
 type Environment = Callable[..., dict[str, str]]
 type MakeExchange = Callable[..., Exchange]

@@ -10,13 +10,13 @@ from threading import Event as Flag
 from threading import Thread
 
 import pytest
-from plugins.cards import GPU_A, GPU_B, Log
 
 from harness.child import Child, harness_command
 from harness.core.errors import BadInput
 from harness.load.gpu.lines import LineWriter
 from harness.load.gpu.records import Ended, GpuRecord, Process, Sample, What
 from harness.load.gpu.remote import UrlReader, checked
+from tests.plugins.cards import GPU_A, GPU_B, Log
 
 type Environment = Callable[..., dict[str, str]]
 

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from plugins.cards import GPU_A, GPU_B, Log, harness_gpu, logged, without_cards
 
 from harness.load.gpu.counters import COUNTERS
 from harness.load.gpu.records import Ended, Process, What
 from harness.load.records import WorkerRecord
+from tests.plugins.cards import GPU_A, GPU_B, Log, harness_gpu, logged, without_cards
 
 type Environment = Callable[..., dict[str, str]]
 

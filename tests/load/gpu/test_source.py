@@ -9,10 +9,10 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from plugins.cards import GPU_A, Log, without_cards
 
 from harness.load.gpu.records import Ended
 from harness.load.gpu.source import GpuLog
+from tests.plugins.cards import GPU_A, Log, without_cards
 
 type Environment = Callable[..., dict[str, str]]
 
