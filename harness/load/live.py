@@ -37,11 +37,12 @@ WORKERS_SHOWN = 8
 
 @dataclass(slots=True)
 class Second:
-    """What ended within a second."""
+    """What ended within a second; `counted`: answers whose tokens the server counted."""
 
     number: int
     requests: int = 0
     tokens: int = 0
+    counted: int = 0
     ttft_ns: "array[int]" = field(default_factory=lambda: array("q"))
     icl: Histogram = field(default_factory=lambda: Histogram(bits=FINE_BITS))
 
@@ -76,6 +77,7 @@ class Now:
             return
         second.requests += 1
         second.tokens += result.tokens_out or 0
+        second.counted += result.tokens_out is not None
         ttft = gap(result.sent_ns, result.first_token_ns)
         if ttft is not None:
             second.ttft_ns.append(ttft)
@@ -97,7 +99,9 @@ class Now:
         span_s = min(RECENT_S, max(1, (now_ns - (self.start_ns or 0)) // NS_PER_S))
         return Recent(
             requests_per_s=sum(second.requests for second in seconds) / span_s,
-            tokens_per_s=sum(second.tokens for second in seconds) / span_s,
+            tokens_per_s=sum(second.tokens for second in seconds) / span_s
+            if any(second.counted for second in seconds)
+            else None,
             ttft_ns=sorted(value for second in seconds for value in second.ttft_ns),
             icl_us=icl,
         )
@@ -109,10 +113,10 @@ class Now:
 
 @dataclass(frozen=True, slots=True)
 class Recent:
-    """The last ten seconds: rates, first tokens ascending, gaps."""
+    """The last ten seconds: rates (tokens None: nobody counted any), first tokens ascending, gaps."""
 
     requests_per_s: float
-    tokens_per_s: float
+    tokens_per_s: float | None
     ttft_ns: Sequence[int]
     icl_us: Histogram
 

@@ -64,8 +64,14 @@ def test_seconds_that_are_over_are_forgotten() -> None:
     recent = now.recent(100 * S)
     assert recent.requests_per_s == 0.9  # 91 to 99
     assert recent.ttft_ms(0) == 91
+    assert recent.tokens_per_s == 2.7
     now.take(made_result(100, end=5))  # late, of a second that is forgotten: counted with the newest
     assert now.recent(100 * S).requests_per_s == 1.0
+
+
+def test_tokens_that_nobody_counted_are_no_rate() -> None:
+    view = view_on(Console(file=StringIO()), records=(made_worker(), made_result(tokens_out=None)))
+    assert "| - tokens/s |" in view.line(1 * S)
 
 
 def test_without_a_terminal_lines_come_every_five_seconds() -> None:
