@@ -97,7 +97,7 @@ class Figures:
 
 @dataclass(slots=True)
 class Series:
-    """The values of a counter by time; `error_ns` of each is how far off its time may be (None: unknown)."""
+    """The values of a counter by time, one at least; `error_ns` of each is how far off its time may be (None: unknown)."""
 
     at_ns: list[int] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
@@ -116,8 +116,6 @@ class Series:
 
     def clipped(self, window: Window) -> Window | None:
         """The part of a window that lies between the first value and the last; None: no part."""
-        if not self.at_ns:
-            return None
         start, end = max(window.start_ns, self.at_ns[0]), min(window.end_ns, self.at_ns[-1])
         return Window(start, end) if start < end else None
 

@@ -27,10 +27,18 @@ FULL = CardFigures(
 
 
 def test_lines() -> None:
-    assert list(lines(Figures((FULL,), 12_345.6, 2.3456))) == [
-        "energy 12,346 J · 2.35 output tokens/J",
-        "GPU 3 Card on node · LOST · Xid 79 · 12,346 ± 79 J · busy 97% (80 to 100) · power (averaged) 412 W"
-        + " (70 to 700) · memory up to 71.0 GiB · sw_power_cap for 3.2 s · the log covers 98% of the window",
+    together, card = lines(Figures((FULL,), 12_345.6, 2.3456))
+    assert together == "energy 12,346 J · 2.35 output tokens/J"
+    assert card.split(" · ") == [
+        "GPU 3 Card on node",
+        "LOST",
+        "Xid 79",
+        "12,346 ± 79 J",
+        "busy 97% (80 to 100)",
+        "power (averaged) 412 W (70 to 700)",
+        "memory up to 71.0 GiB",
+        "sw_power_cap for 3.2 s",
+        "the log covers 98% of the window",
     ]
 
 
