@@ -3,7 +3,8 @@
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from threading import Event
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
@@ -73,7 +74,9 @@ def gpu(
 
     address = split_address(serve) if serve is not None else None
     cards, board = opened(source, rate, gpus or ()), Board()
-    with ExitStack() as stack:
+    for card in cards.cards:  # known before anybody asks
+        board.take(card)
+    with suppress(KeyboardInterrupt), ExitStack() as stack:
         stack.callback(
             signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, signal.default_int_handler)
         )
@@ -85,13 +88,23 @@ def gpu(
 
 
 def watch(cards: "Source", sinks: "list[Emit]", duration: float | None) -> None:
-    """Sample until the duration is over or Ctrl-C comes."""
+    """Sample until the duration is over or Ctrl-C comes.
+
+    That is in another thread: an interrupt here never falls between two halves of its work.
+    """
 
     def emit(record: "GpuRecord") -> None:
         for sink in sinks:
             sink(record)
 
-    cards.run(emit, Event(), duration)
+    stop = Event()
+    with ThreadPoolExecutor(1, thread_name_prefix="gpu-ticks") as pool:
+        try:
+            pool.submit(cards.run, emit, stop, duration).result()
+        except KeyboardInterrupt:
+            pass  # it is to end, and does so in order
+        finally:
+            stop.set()
 
 
 class Shown:

@@ -55,6 +55,17 @@ def test_it_goes_on_until_it_is_stopped_and_ends_in_order(cards: Environment, nu
     assert process.returncode == 0
 
 
+def test_a_reader_who_leaves_ends_it_in_silence(cards: Environment) -> None:
+    command = harness_command("gpu", "--json", "--rate", "10")
+    with subprocess.Popen(command, env=cards(), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
 def test_another_host(cards: Environment) -> None:
     command = harness_command("gpu", "--serve", "127.0.0.1:0")
     with subprocess.Popen(command, env=cards(), stdout=subprocess.PIPE, text=True) as process:

@@ -97,7 +97,7 @@ class Figures:
 
 @dataclass(slots=True)
 class Series:
-    """The values of a counter by time, one at least; `error_ns` of each is how far off its time may be (None: unknown)."""
+    """The values of a counter by time, one at least; `error_ns` is how far off each time may be."""
 
     at_ns: list[int] = field(default_factory=list)
     values: list[float] = field(default_factory=list)

@@ -5,7 +5,7 @@ from threading import Event
 from typing import Protocol
 
 from harness.core.errors import BadInput
-from harness.load.gpu.records import Emit
+from harness.load.gpu.records import Card, Emit
 
 NVML = "nvml"
 OFF = "off"
@@ -13,7 +13,9 @@ LEAST_HZ, MOST_HZ = 1.0, 10.0
 
 
 class Source(Protocol):
-    """What samples cards."""
+    """What samples cards: `cards` are those that it samples."""
+
+    cards: Sequence[Card]
 
     def run(self, emit: Emit, stop: Event, duration_s: float | None = None) -> None:
         """Emit records until it is told to stop or the duration is over."""

@@ -8,7 +8,7 @@ does not answer is asked again, and that is told once each time it goes away.
 import http.client
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field
 from threading import Event as Flag
 from urllib.parse import urlsplit
@@ -17,7 +17,7 @@ from harness.core.errors import BadInput, MissingExtra
 from harness.load.gpu import dcgm, served
 from harness.load.gpu.devices import chosen
 from harness.load.gpu.readings import Families, Reading, Span
-from harness.load.gpu.records import Emit, Ended, Event, Sample, What, clock_record
+from harness.load.gpu.records import Card, Emit, Ended, Event, Sample, What, clock_record
 from harness.load.gpu.ticks import Ticks
 
 TIMEOUT_S = 5.0
@@ -62,6 +62,7 @@ class UrlReader:
         self.wanted = frozenset(chosen([reading.card for reading in first], gpus))
         if not self.wanted:
             raise BadInput(f"{self.url} tells of no GPU")
+        self.cards: Sequence[Card] = [each.card for each in first if each.card.gpu in self.wanted]
         self.known: dict[str, Known] = {}
         self.is_away = False
 
@@ -69,9 +70,8 @@ class UrlReader:
         """Emit the clock, the cards, their samples and what happens to them, and the end."""
         emit(clock_record())
         ticks = Ticks(self.rate_hz, stop, duration_s)
-        with suppress(KeyboardInterrupt):
-            for _ in ticks:
-                self.tick(emit)
+        for _ in ticks:
+            self.tick(emit)
         self.tick(emit)  # the end of the span has figures too
         emit(Ended(at_ns=time.monotonic_ns(), ticks=ticks.count, missed=ticks.missed))
 

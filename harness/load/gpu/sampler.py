@@ -15,7 +15,7 @@ from harness.load.gpu import nvml
 from harness.load.gpu.devices import chosen, devices
 from harness.load.gpu.nvml import FOR_GOOD, LOST, TIMEOUT, Api
 from harness.load.gpu.reads import CALLS
-from harness.load.gpu.records import Emit, Ended, What, clock_record
+from harness.load.gpu.records import Card, Emit, Ended, What, clock_record
 from harness.load.gpu.ticks import Ticks
 from harness.load.gpu.watch import Watch
 
@@ -38,24 +38,28 @@ class NvmlSampler:
         self.devices = [device for device in found if device.card.gpu in wanted]
         if not self.devices:
             raise nvml.NoDriver("no NVIDIA GPU here: the driver is loaded, and finds none")
+        self.cards: Sequence[Card] = [device.card for device in self.devices]
 
     def run(self, emit: Emit, stop: Event, duration_s: float | None = None) -> None:
         """Emit the clock, the cards, their samples and what happens to them, and the end."""
         emit(clock_record())
-        for device in self.devices:
-            emit(device.card)
+        for card in self.cards:
+            emit(card)
         watches = self.watches(emit, self.rate_hz, blocks=False)
         ticks, over = Ticks(self.rate_hz, stop, duration_s), Event()
-        threads = self.start_threads(emit, over)
-        with suppress(KeyboardInterrupt):
+        threads = self.threads(emit, over)
+        try:
+            for thread in threads:
+                thread.start()
             for tick in ticks:
                 for watch in watches:
                     watch.sample(tick)
-        over.set()
-        for watch in watches:
-            watch.sample(None)  # the end of the span has figures too
-        for thread in threads:
-            thread.join()
+            for watch in watches:
+                watch.sample(None)  # the end of the span has figures too
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join()
         emit(Ended(at_ns=time.monotonic_ns(), ticks=ticks.count, missed=ticks.missed))
 
     def watches(self, emit: Emit, rate_hz: float, *, blocks: bool) -> list[Watch]:
@@ -63,24 +67,22 @@ class NvmlSampler:
         calls = [call for call in CALLS if call.blocks == blocks]
         return [Watch(self.api, device, calls, emit, rate_hz) for device in self.devices]
 
-    def start_threads(self, emit: Emit, over: Event) -> list[Thread]:
+    def threads(self, emit: Emit, over: Event) -> list[Thread]:
         """The threads beside the ticks."""
         slow = self.watches(emit, BLOCKING_HZ, blocks=True)
-        threads = [
+        return [
             Thread(target=sample_blocking, args=(slow, over), name="gpu-blocking"),
             Thread(target=XidWatch(self.api, slow).run, args=(over,), name="gpu-xid"),
         ]
-        for thread in threads:
-            thread.start()
-        return threads
 
 
 def sample_blocking(watches: Sequence[Watch], over: Event) -> None:
-    """Read what blocks, device by device."""
-    for tick in Ticks(BLOCKING_HZ, over):
-        for watch in watches:
-            if not over.is_set():
-                watch.sample(tick)
+    """Read what blocks, device by device. Who cannot take records any more tells the ticks' thread so."""
+    with suppress(OSError):
+        for tick in Ticks(BLOCKING_HZ, over):
+            for watch in watches:
+                if not over.is_set():
+                    watch.sample(tick)
 
 
 class XidWatch:
@@ -94,15 +96,20 @@ class XidWatch:
 
     def run(self, over: Event) -> None:
         """Tell of each error until it is over, or until there is nothing to wait for."""
-        events = self.registered()
-        while events is not None and not over.is_set():
-            try:
-                self.tell(self.api.nvmlEventSetWait(events, XID_WAIT_MS))
-            except self.api.NVMLError as error:
-                if error.value != TIMEOUT and over.wait(XID_WAIT_MS / 1e3):  # a lost card answers at once
-                    break
-        if events is not None:
-            self.api.nvmlEventSetFree(events)
+        with suppress(OSError):
+            events = self.registered()
+            while events is not None and not over.is_set():
+                self.wait(events, over)
+            if events is not None:
+                self.api.nvmlEventSetFree(events)
+
+    def wait(self, events: Any, over: Event) -> None:
+        """Wait for an error, or a moment."""
+        try:
+            self.tell(self.api.nvmlEventSetWait(events, XID_WAIT_MS))
+        except self.api.NVMLError as error:
+            if error.value != TIMEOUT:
+                over.wait(XID_WAIT_MS / 1e3)  # a lost card answers at once
 
     def registered(self) -> Any:
         """The event set with the cards that can tell; None if there is none."""
