@@ -1,17 +1,20 @@
 """Write the pages of `docs/` that say what the code says; with `--check`, only say whether they are current.
 
-`commands.md` is the help of the commands, `rules.md` the table of the rules.
+`commands.md` is the help of the commands, `rules.md` the table of the rules, `gpu-counters.md` that of the
+counters of a GPU log.
 """
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import redirect_stdout
 from io import StringIO
 from itertools import groupby
 from pathlib import Path
 
 from harness.cli.app import COMMANDS, main
+from harness.load.gpu.counters import COUNTERS, PROCESSES, REASONS, XID
+from harness.load.gpu.dcgm import METRICS
 from harness.validate.finding import SEVERITIES, Profile
 from harness.validate.rules import RULES, Rule
 
@@ -34,6 +37,22 @@ What is missing at the end of a stream is not blamed where the recorder saw it e
 `upstream_error`, `client_abort`, `interrupted`), nor after an error object, which is an end of its own;
 what came before is. An `unterminated` stream is blamed: its end was quiet, its terminator is missing.
 A plain answer that is an error is judged by its schema alone.
+"""
+
+COUNTERS_OPENING = """# Counters of a GPU log
+
+Written by `make docs` from the tables in `harness/load/gpu/`: change those, not this page. How they are
+read, and what they mean: [gpu.md](gpu.md).
+
+A counter's name is its column in `gpu_samples`, its key in the JSON Lines, and, behind `harness_gpu_`, its
+metric in the Prometheus text (`_total` follows where it only grows). Units are NVML's own. *only grows*:
+counted since the driver was loaded, so only differences mean anything. *at most*: how often it is read,
+whatever `--rate` says.
+"""
+REASONS_OPENING = """## Throttle reasons
+
+The bits of `throttle_reasons`, and their words in `gpu_samples.throttling`, in the live table and as
+`harness_gpu_throttled{reason="..."}`. `gpu_idle` is no throttling: figures leave it out.
 """
 
 
@@ -66,13 +85,44 @@ def rules_page() -> str:
 
 def table(rules: tuple[Rule, ...]) -> str:
     """A Markdown table of rules, with their severity under each profile."""
-    head = ("rule", "says", "of", *Profile)
     rows = ((f"`{r.name}`", r.says, r.scope, *(SEVERITIES[r.kind][p] for p in Profile)) for r in rules)
-    lines = (head, ("---",) * len(head), *rows)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return markdown(("rule", "says", "of", *Profile), rows)
 
 
-PAGES: Mapping[str, Callable[[], str]] = {"commands.md": commands_page, "rules.md": rules_page}
+def counters_page() -> str:
+    """The counters with their NVML functions and dcgm-exporter's names, and the throttle reasons."""
+    dcgm: dict[str, list[str]] = {}
+    for name, metric in METRICS.items():
+        dcgm.setdefault(metric.counter, []).append(f"`{name}`")
+    head = ("counter", "is", "unit", "at most", "", "NVML", "dcgm-exporter")
+    rows = (
+        (
+            f"`{c.name}`",
+            c.says,
+            c.unit,
+            "as it happens" if c is XID else f"{c.most_hz:g} Hz",
+            "only grows" if c.grows else "",
+            f"`{c.function}`",
+            ", ".join(dcgm.get(c.name, [])) or ("`DCGM_FI_DEV_XID_ERRORS`" if c is XID else ""),
+        )
+        for c in (*COUNTERS, PROCESSES, XID)
+    )
+    reasons = ((f"`{bit:#x}`", f"`{word}`") for bit, word in REASONS.items())
+    tables = markdown(head, rows), markdown(("bit", "reason"), reasons)
+    return "\n".join([COUNTERS_OPENING, tables[0], "", REASONS_OPENING, f"{tables[1]}\n"])
+
+
+def markdown(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table."""
+    names = tuple(head)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (names, ("---",) * len(names), *rows))
+
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "commands.md": commands_page,
+    "rules.md": rules_page,
+    "gpu-counters.md": counters_page,
+}
 
 
 def run(check: bool) -> int:

@@ -256,6 +256,89 @@ LOAD_INDEXES = (
     "CREATE INDEX host_samples_by_run ON host_samples (run_id)",
 )
 
+GPUS = """
+CREATE TABLE gpus (                    -- a card, or a MIG instance of one, in one run or capture
+    id INTEGER PRIMARY KEY,
+    run_id INTEGER REFERENCES load_runs (id) ON DELETE CASCADE,    -- null: no load run
+    capture_id INTEGER REFERENCES captures (id) ON DELETE CASCADE, -- null: no capture
+    gpu TEXT NOT NULL,                 -- its UUID
+    host TEXT NOT NULL,                -- where it is
+    number INTEGER NOT NULL,           -- NVML's index; of an instance, that within its card
+    name TEXT NOT NULL,
+    parent TEXT,                       -- UUID of an instance's card; null: a card
+    mig INTEGER NOT NULL,              -- whether the card is cut into instances
+    driver TEXT,
+    memory_total_bytes INTEGER,
+    power_limit_mw INTEGER
+) STRICT
+"""
+
+GPU_SAMPLES = """
+CREATE TABLE gpu_samples (             -- what was read at once; null: not due, or not to be had
+    id INTEGER PRIMARY KEY,
+    gpu_id INTEGER NOT NULL REFERENCES gpus (id) ON DELETE CASCADE,
+    at_ns INTEGER NOT NULL,            -- on the clock of the run, or from the capture's anchor
+    error_ns INTEGER,                  -- how far off that may be; null: unknown
+    utilisation_percent REAL,          -- time in which any kernel ran: not how much of the card it used
+    memory_utilisation_percent REAL,
+    graphics_active_percent REAL,      -- GPM: Hopper and later
+    sm_active_percent REAL,
+    sm_occupancy_percent REAL,
+    tensor_active_percent REAL,
+    dram_active_percent REAL,
+    memory_used_bytes INTEGER,
+    power_mw REAL,                     -- a 1 s average on most newer cards
+    power_instant_mw REAL,
+    energy_mj INTEGER,                 -- since the driver was loaded: only differences mean anything
+    sm_clock_mhz INTEGER,
+    memory_clock_mhz INTEGER,
+    temperature_c REAL,
+    memory_temperature_c REAL,
+    throttle_reasons INTEGER,          -- bits, as in nvml.h
+    violation_power_ns INTEGER,        -- these only grow: time for which the card was held back
+    violation_thermal_ns INTEGER,
+    violation_sync_boost_ns INTEGER,
+    violation_board_limit_ns INTEGER,
+    violation_low_utilisation_ns INTEGER,
+    violation_reliability_ns INTEGER,
+    pcie_tx_kb_s REAL,                 -- in a window of 20 ms
+    pcie_rx_kb_s REAL,
+    pcie_replays INTEGER,              -- from here on all only grow
+    nvlink_tx_kib INTEGER,
+    nvlink_rx_kib INTEGER,
+    nvlink_crc_flit_errors INTEGER,
+    nvlink_crc_data_errors INTEGER,
+    nvlink_replay_errors INTEGER,
+    nvlink_recovery_errors INTEGER,
+    ecc_corrected INTEGER,
+    ecc_uncorrected INTEGER,
+    throttling TEXT,                   -- throttle_reasons in words, with commas between; empty: none
+    processes TEXT                     -- JSON [{"pid", "memory_bytes"}, ...]
+) STRICT
+"""
+
+GPU_EVENTS = """
+CREATE TABLE gpu_events (              -- harness.load.gpu.records.Event
+    id INTEGER PRIMARY KEY,
+    run_id INTEGER REFERENCES load_runs (id) ON DELETE CASCADE,
+    capture_id INTEGER REFERENCES captures (id) ON DELETE CASCADE,
+    gpu_id INTEGER REFERENCES gpus (id) ON DELETE CASCADE, -- null: all of another host
+    at_ns INTEGER NOT NULL,
+    error_ns INTEGER NOT NULL,
+    what TEXT NOT NULL,                -- unsupported, failed, lost, xid, unreachable
+    counter TEXT,
+    code INTEGER,                      -- of Xid errors the driver's code, else NVML's
+    detail TEXT NOT NULL
+) STRICT
+"""
+
+GPU_INDEXES = (
+    "CREATE INDEX gpus_by_run ON gpus (run_id)",
+    "CREATE INDEX gpus_by_capture ON gpus (capture_id)",
+    "CREATE INDEX gpu_samples_by_time ON gpu_samples (gpu_id, at_ns)",
+    "CREATE INDEX gpu_events_by_run ON gpu_events (run_id)",
+)
+
 type Formats = Mapping[str, tuple[str, ...]]
 """Name of a migration -> its SQL statements, in the order in which they are applied."""
 
@@ -263,4 +346,5 @@ FORMATS: Formats = {
     "m0001_exchanges": (CAPTURES, EXCHANGES, CHUNKS, EVENTS, *INDEXES),
     "m0002_violations": (VALIDATION_RUNS, VIOLATIONS, *VIOLATION_INDEXES),
     "m0003_load": (LOAD_RUNS, LOAD_WORKERS, LOAD_REQUESTS, LOAD_EVENTS, HOST_SAMPLES, *LOAD_INDEXES),
+    "m0004_gpu": (GPUS, GPU_SAMPLES, GPU_EVENTS, *GPU_INDEXES),
 }

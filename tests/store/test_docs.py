@@ -10,17 +10,18 @@ import pytest
 
 from harness.core.exchange import Exchange
 
-PAGE = Path(__file__).parents[2] / "docs" / "recordings.md"
+PAGES = sorted((Path(__file__).parents[2] / "docs").glob("*.md"))
 STATEMENTS = [
     statement.strip()
-    for block in re.findall(r"```sql\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    for page in PAGES
+    for block in re.findall(r"```sql\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
     for statement in block.split(";")
     if statement.strip()
 ]
 
 
 def test_there_are_some() -> None:
-    assert len(STATEMENTS) >= 5
+    assert len(STATEMENTS) >= 7
 
 
 @pytest.mark.parametrize("statement", STATEMENTS)

@@ -32,6 +32,16 @@ COLUMNS = {
     "load_events": "request_id seq offset_ns content",
     "host_samples": "id run_id host at_ns monotonic_ns wall_ns anchor_error_ns cpu_percent cores"
     " memory_used_bytes memory_total_bytes received_bytes sent_bytes",
+    "gpus": "id run_id capture_id gpu host number name parent mig driver memory_total_bytes power_limit_mw",
+    "gpu_samples": "id gpu_id at_ns error_ns utilisation_percent memory_utilisation_percent"
+    " graphics_active_percent sm_active_percent sm_occupancy_percent tensor_active_percent"
+    " dram_active_percent memory_used_bytes power_mw power_instant_mw energy_mj sm_clock_mhz memory_clock_mhz"
+    " temperature_c memory_temperature_c throttle_reasons violation_power_ns violation_thermal_ns"
+    " violation_sync_boost_ns violation_board_limit_ns violation_low_utilisation_ns"
+    " violation_reliability_ns pcie_tx_kb_s pcie_rx_kb_s pcie_replays nvlink_tx_kib nvlink_rx_kib"
+    " nvlink_crc_flit_errors nvlink_crc_data_errors"
+    " nvlink_replay_errors nvlink_recovery_errors ecc_corrected ecc_uncorrected throttling processes",
+    "gpu_events": "id run_id capture_id gpu_id at_ns error_ns what counter code detail",
 }
 CLUSTERED = {"chunks", "events", "load_workers", "load_events"}
 
@@ -61,7 +71,7 @@ def test_the_file_says_whose_it_is(database: sqlite3.Connection) -> None:
         assert database.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
         assert database.execute("PRAGMA journal_mode").fetchone() == ("delete",)
         applied = database.execute("SELECT migration_set, name FROM _sqlite_migrations").fetchall()
-        names = ("m0001_exchanges", "m0002_violations", "m0003_load")
+        names = ("m0001_exchanges", "m0002_violations", "m0003_load", "m0004_gpu")
         assert applied == [("harness", name) for name in names]
 
 
