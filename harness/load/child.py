@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -38,11 +38,18 @@ class LocustChild:
     """Locust, running a folder's plan; a context manager that ends it. What it says is in `locust.log`.
 
     `bind`: host and port at which workers of other machines join (None: it makes its own workers).
+    `env`: variables beside those of this process.
     """
 
     def __init__(
-        self, folder: Folder, workers: int, extra: Sequence[str] = (), bind: tuple[str, int] | None = None
+        self,
+        folder: Folder,
+        workers: int,
+        extra: Sequence[str] = (),
+        bind: tuple[str, int] | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> None:
+        ours = {VARIABLE: str(folder.path.resolve()), PARENT: str(os.getpid())}
         self.log = folder.path / "locust.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -50,7 +57,7 @@ class LocustChild:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, VARIABLE: str(folder.path.resolve()), PARENT: str(os.getpid())},
+                env={**os.environ, **(env or {}), **ours},
                 start_new_session=True,
             )
 

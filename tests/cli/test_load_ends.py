@@ -1,0 +1,102 @@
+"""How a load run ends that does not end by itself: signals, workers that die, a disk that is full."""
+
+import os
+import resource
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from plugins.load import LoadCommand, paced_recording, replayed
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return paced_recording(tmp_path_factory.mktemp("recording") / "paced.jsonl")
+
+
+@pytest.fixture(scope="module")
+def server(recording: Path) -> Iterator[str]:
+    """Streams of 0.42 s."""
+    with replayed(recording) as url:
+        yield url
+
+
+@pytest.mark.parametrize(("number", "workers"), [(signal.SIGINT, 2), (signal.SIGTERM, 1)])
+def test_a_signal_ends_a_run_in_order(
+    number: signal.Signals, workers: int, server: str, recording: Path, tmp_path: Path, wait_until: Any
+) -> None:
+    line = ["--target", server, "--from", str(recording), "--workers", str(workers), "--no-null-test"]
+    load = LoadCommand(tmp_path, *line, "--concurrency", "4", "--request-count", "10000")
+    wait_until(lambda: load.results() >= 8, "no results")
+    started = load.processes()
+    load.signal(number)
+    assert load.wait() == 0, load.err
+    assert "VALID" in load.out
+    assert "TTFT" in load.out
+    run, rows = load.run(), load.requests()
+    assert run["ended_at"]
+    assert (run["sent"], run["recorded"]) == (len(rows), len(rows))
+    assert {row["outcome"] for row in rows} == {"complete"}
+    assert [row["why"] for row in load.worker_rows()] == ["stopped"] * workers
+    assert not [process for process in started if process.is_running()]
+    assert load.left_over() == []
+
+
+def test_a_killed_worker_makes_the_run_invalid_and_is_accounted_for(
+    server: str, recording: Path, tmp_path: Path, wait_until: Any
+) -> None:
+    line = ["--target", server, "--from", str(recording), "--workers", "2", "--no-null-test"]
+    load = LoadCommand(tmp_path, *line, "--concurrency", "6", "--benchmark-duration", "3")
+    wait_until(lambda: load.results() >= 6 and len(load.workers()) == 2, "no results")
+    victim = load.workers()[1]
+    os.kill(victim, signal.SIGKILL)
+    assert load.wait() == 3, load.err
+    run, rows = load.run(), load.requests()
+    assert run["verdict"] == "invalid"
+    assert "INVALID" in load.out
+    lost = [reason for reason in run["reasons"] if "worker 1" in reason]
+    assert "worker 1 did not end in order" in lost[0]
+    assert "worker 1 sent 3 requests whose answers are lost" in lost[1]
+    assert run["sent"] == run["recorded"] + 3
+    assert run["recorded"] == len(rows)
+    assert {row["worker"] for row in rows} == {0, 1}
+    assert [row["why"] for row in load.worker_rows()] == ["done", None]
+    assert load.left_over() == []
+
+
+def test_a_run_with_both_workers_is_valid(server: str, recording: Path, tmp_path: Path) -> None:
+    line = ["--target", server, "--from", str(recording), "--workers", "2", "--no-null-test"]
+    load = LoadCommand(tmp_path, *line, "--concurrency", "6", "--request-count", "12")
+    assert load.wait() == 0, load.err
+    assert (load.run()["verdict"], load.run()["sent"], load.run()["recorded"]) == ("valid", 18, 18)
+
+
+def test_a_full_disk_is_said_at_once(server: str, recording: Path, tmp_path: Path, wait_until: Any) -> None:
+    line = ["--target", server, "--from", str(recording), "--no-null-test", "--concurrency", "4"]
+    load = LoadCommand(tmp_path, *line, "--request-count", "10000")
+    wait_until(lambda: load.results() >= 4, "no results")
+    started = load.processes()
+    resource.prlimit(load.process.pid, resource.RLIMIT_FSIZE, (4096, 4096))  # of the parent alone
+    assert load.wait() == 4
+    assert load.err.startswith(f"harness: error: {load.db} cannot be written")
+    assert load.err.count("\n") == 1
+    assert not [process for process in started if process.is_running()]
+    assert load.left_over() == []
+
+
+def test_nothing_goes_on_where_the_command_itself_is_killed(
+    server: str, recording: Path, tmp_path: Path, wait_until: Any
+) -> None:
+    line = ["--target", server, "--from", str(recording), "--no-null-test", "--concurrency", "4"]
+    load = LoadCommand(tmp_path, *line, "--request-count", "10000", "--workers", "2")
+    wait_until(lambda: load.results() >= 4 and load.requests(), "no results")
+    started = load.processes()
+    load.signal(signal.SIGKILL)
+    assert load.wait() == -signal.SIGKILL
+    _, alive = psutil.wait_procs(started, 20)
+    assert not alive
+    assert load.run()["ended_at"] is None
+    assert len(load.requests()) >= 1
