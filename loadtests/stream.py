@@ -9,6 +9,7 @@ UI and its Stop button work as ever, also with `--processes` and on several mach
 
 from typing import Any
 
+from gevent.hub import get_hub
 from locust import User, events, task
 from locust.argument_parser import LocustArgumentParser
 from locust.env import Environment
@@ -65,6 +66,7 @@ def begin(environment: Environment, runner: Any, **_: Any) -> None:
         roles[:] = [Master(environment, plan_of_options)]
     else:
         roles[:] = [Local(environment, plan_of_options)]
+    get_hub().loop.update_now()  # else timers count from before the imports, and `-t 1s` may be over at once
     handle_ctrl_c()
     end_with_parent(environment)
     environment.events.test_start.add_listener(lambda **_: roles[0].started())
