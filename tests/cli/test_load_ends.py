@@ -34,7 +34,7 @@ def test_a_signal_ends_a_run_in_order(
     started = load.processes()
     load.signal(number)
     assert load.wait() == 0, load.err
-    assert "VALID" in load.out
+    assert load.out.startswith("VALID")
     assert "TTFT" in load.out
     run, rows = load.run(), load.requests()
     assert run["ended_at"]
@@ -49,14 +49,14 @@ def test_a_killed_worker_makes_the_run_invalid_and_is_accounted_for(
     server: str, recording: Path, tmp_path: Path, wait_until: Any
 ) -> None:
     line = ["--target", server, "--from", str(recording), "--workers", "2", "--no-null-test"]
-    load = LoadCommand(tmp_path, *line, "--concurrency", "6", "--benchmark-duration", "3")
+    load = LoadCommand(tmp_path, *line, "--concurrency", "6", "--benchmark-duration", "2")
     wait_until(lambda: load.results() >= 6 and len(load.workers()) == 2, "no results")
     victim = load.workers()[1]
     os.kill(victim, signal.SIGKILL)
     assert load.wait() == 3, load.err
     run, rows = load.run(), load.requests()
     assert run["verdict"] == "invalid"
-    assert "INVALID" in load.out
+    assert load.out.startswith("INVALID")
     lost = [reason for reason in run["reasons"] if "worker 1" in reason]
     assert "worker 1 did not end in order" in lost[0]
     assert "worker 1 sent 3 requests whose answers are lost" in lost[1]
@@ -65,13 +65,6 @@ def test_a_killed_worker_makes_the_run_invalid_and_is_accounted_for(
     assert {row["worker"] for row in rows} == {0, 1}
     assert [row["why"] for row in load.worker_rows()] == ["done", None]
     assert load.left_over() == []
-
-
-def test_a_run_with_both_workers_is_valid(server: str, recording: Path, tmp_path: Path) -> None:
-    line = ["--target", server, "--from", str(recording), "--workers", "2", "--no-null-test"]
-    load = LoadCommand(tmp_path, *line, "--concurrency", "6", "--request-count", "12")
-    assert load.wait() == 0, load.err
-    assert (load.run()["verdict"], load.run()["sent"], load.run()["recorded"]) == ("valid", 18, 18)
 
 
 def test_a_full_disk_is_said_at_once(server: str, recording: Path, tmp_path: Path, wait_until: Any) -> None:
@@ -91,7 +84,7 @@ def test_nothing_goes_on_where_the_command_itself_is_killed(
     server: str, recording: Path, tmp_path: Path, wait_until: Any
 ) -> None:
     line = ["--target", server, "--from", str(recording), "--no-null-test", "--concurrency", "4"]
-    load = LoadCommand(tmp_path, *line, "--request-count", "10000", "--workers", "2")
+    load = LoadCommand(tmp_path, *line, "--request-count", "10000")
     wait_until(lambda: load.results() >= 4 and load.requests(), "no results")
     started = load.processes()
     load.signal(signal.SIGKILL)

@@ -107,15 +107,6 @@ def test_https_goes_through_a_tunnel(
     assert {head.split(b"\r\n")[0] for head in relay.heads} == {f"CONNECT {place} HTTP/1.1".encode()}
 
 
-def test_the_null_test_needs_no_proxy(port: int, recording: Path, tmp_path: Path) -> None:
-    with Relay(port) as relay:
-        sent = ["--target", "http://api.invalid", "--from", str(recording), "--yes", "--no-keep-alive"]
-        load = LoadCommand(tmp_path, *sent, *FEW[1:], env=proxied(relay))
-        assert load.wait() in (0, 3), load.err
-    assert load.run()["null_test"]["events"] == 200
-    assert len(relay.heads) == 5
-
-
 def test_a_proxy_that_is_not_there_is_one_line(recording: Path, tmp_path: Path) -> None:
     with Relay(9) as relay:
         nowhere = proxied(relay)
