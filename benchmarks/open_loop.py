@@ -3,10 +3,10 @@
     .venv/bin/python benchmarks/open_loop.py [--seconds 15] [--over 1.3]
 
 The server is llama.cpp with the demo's model, which writes 4 answers at a time; more have to wait. First
-a closed loop of 4 finds what it can do. Then requests come `--over` times as often as that: once with at most 4
-under way (which makes them wait in the client), once without a bound (which makes them wait in the
-server). A closed loop sends when an answer is over, so that nothing ever waits: its figures are those of a
-server that has time.
+a closed loop of 4 finds what it can do. Then requests come `--over` times as often as that: once with
+at most 4 under way (which makes them wait in the client), once without a bound (which makes them wait
+in the server). A closed loop sends when an answer is over, so that nothing ever waits: its figures are
+those of a server that has time.
 """
 
 import argparse
@@ -50,7 +50,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=15.0)
-    parser.add_argument("--over", type=float, default=1.3, help="load, as a multiple of what the server can do")
+    parser.add_argument(
+        "--over", type=float, default=1.3, help="load, as a multiple of what the server can do"
+    )
     given = parser.parse_args()
     length = ("--benchmark-duration", str(given.seconds))
     print(f"{'':34s} {'':8s} {'':5s} {'':7s} {'E2E from send':>17s} {'from schedule':>17s}  ms")

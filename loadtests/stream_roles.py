@@ -6,7 +6,7 @@ is gone hangs nobody.
 
 | message | from | says |
 |---|---|---|
-| `harness_hello` | each worker, once connected | its process, and whether the master forked it: then they share a folder |
+| `harness_hello` | each worker, once connected | its process; a forked one shares the master's folder |
 | `harness_plan` | master, at the start | what to do; all of it for a worker started by itself |
 | `harness_stop` | master | send nothing more; what is under way has so long |
 | `harness_records` | such a worker | lines of records |
@@ -51,7 +51,7 @@ SPAWNING_S = 2.0
 LOOK_S = 0.5
 
 locust.runners.HEARTBEAT_LIVENESS = 8
-"""Seconds of silence after which a worker elsewhere is gone; Locust's 3 are less than a busy machine takes."""
+"""Seconds of silence after which a worker elsewhere is gone; Locust's 3 are too few on a busy machine."""
 
 logger = logging.getLogger(__name__)
 

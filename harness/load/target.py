@@ -2,7 +2,8 @@
 
 All that a load run says to its target outside of the run itself is said here, over plain `http.client`:
 which models it has, which server it is (a table of signs), how it counts tokens, and one real first
-request. It goes there as the run will, through a proxy where the environment names one. Whatever is wrong is BadInput in one line that holds nothing of prompts, answers and keys.
+request; through a proxy where the environment names one, as the run itself. Whatever is wrong is BadInput
+in one line that holds nothing of prompts, answers and keys.
 """
 
 import json

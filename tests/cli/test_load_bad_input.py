@@ -78,7 +78,10 @@ def lay_out(folder: Path) -> None:
 
 BAD = {
     "unreachable target": ("--target {closed} --prompt-file prompts.txt", "nothing listens at 127.0.0.1:"),
-    "unknown host": ("--target http://no.such.host.invalid --yes --prompt-file prompts.txt", "cannot be resolved"),
+    "unknown host": (
+        "--target http://no.such.host.invalid --yes --prompt-file prompts.txt",
+        "cannot be resolved",
+    ),
     "no URL": ("--target localhost:8000", "http://HOST:PORT"),
     "no target": ("--prompt-file prompts.txt", "--target"),
     "it does not stream": ("--target {url} --prompt-file prompts.txt", "the target does not stream"),
@@ -112,15 +115,15 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize(("line", "words"), BAD.values(), ids=BAD)
+@pytest.mark.parametrize("case", BAD)
 def test_bad_input_is_one_line(
-    line: str,
-    words: str,
+    case: str,
     server: ThreadingHTTPServer,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    line, words = BAD[case]
     monkeypatch.chdir(tmp_path)
     lay_out(tmp_path)
     before = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*"))

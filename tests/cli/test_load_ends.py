@@ -11,23 +11,22 @@ import psutil
 import pytest
 from plugins.load import LoadCommand, paced_recording, replayed
 
-
-@pytest.fixture(scope="module")
-def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return paced_recording(tmp_path_factory.mktemp("recording") / "paced.jsonl")
+type Served = tuple[str, Path]
 
 
 @pytest.fixture(scope="module")
-def server(recording: Path) -> Iterator[str]:
-    """Streams of 0.42 s."""
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server with streams of 0.42 s, and the recording of its requests."""
+    recording = paced_recording(tmp_path_factory.mktemp("recording") / "paced.jsonl")
     with replayed(recording) as url:
-        yield url
+        yield url, recording
 
 
 @pytest.mark.parametrize(("number", "workers"), [(signal.SIGINT, 2), (signal.SIGTERM, 1)])
 def test_a_signal_ends_a_run_in_order(
-    number: signal.Signals, workers: int, server: str, recording: Path, tmp_path: Path, wait_until: Any
+    number: signal.Signals, workers: int, served: Served, tmp_path: Path, wait_until: Any
 ) -> None:
+    server, recording = served
     line = ["--target", server, "--from", str(recording), "--workers", str(workers), "--no-null-test"]
     load = LoadCommand(tmp_path, *line, "--concurrency", "4", "--request-count", "10000")
     wait_until(lambda: load.results() >= 8, "no results")
@@ -46,8 +45,9 @@ def test_a_signal_ends_a_run_in_order(
 
 
 def test_a_killed_worker_makes_the_run_invalid_and_is_accounted_for(
-    server: str, recording: Path, tmp_path: Path, wait_until: Any
+    served: Served, tmp_path: Path, wait_until: Any
 ) -> None:
+    server, recording = served
     line = ["--target", server, "--from", str(recording), "--workers", "2", "--no-null-test"]
     load = LoadCommand(tmp_path, *line, "--concurrency", "6", "--benchmark-duration", "2")
     wait_until(lambda: load.results() >= 6 and len(load.workers()) == 2, "no results")
@@ -67,7 +67,8 @@ def test_a_killed_worker_makes_the_run_invalid_and_is_accounted_for(
     assert load.left_over() == []
 
 
-def test_a_full_disk_is_said_at_once(server: str, recording: Path, tmp_path: Path, wait_until: Any) -> None:
+def test_a_full_disk_is_said_at_once(served: Served, tmp_path: Path, wait_until: Any) -> None:
+    server, recording = served
     line = ["--target", server, "--from", str(recording), "--no-null-test", "--concurrency", "4"]
     load = LoadCommand(tmp_path, *line, "--request-count", "10000")
     wait_until(lambda: load.results() >= 4, "no results")
@@ -81,8 +82,9 @@ def test_a_full_disk_is_said_at_once(server: str, recording: Path, tmp_path: Pat
 
 
 def test_nothing_goes_on_where_the_command_itself_is_killed(
-    server: str, recording: Path, tmp_path: Path, wait_until: Any
+    served: Served, tmp_path: Path, wait_until: Any
 ) -> None:
+    server, recording = served
     line = ["--target", server, "--from", str(recording), "--no-null-test", "--concurrency", "4"]
     load = LoadCommand(tmp_path, *line, "--request-count", "10000")
     wait_until(lambda: load.results() >= 4 and load.requests(), "no results")

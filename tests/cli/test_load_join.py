@@ -69,7 +69,9 @@ def test_a_joined_worker_that_is_killed_is_accounted_for(
 ) -> None:
     workers = [LoadCommand(folder_of(tmp_path / name), "--join", place) for name in ("one", "two")]
     lead = leading(folder_of(tmp_path / "lead"), server, recording, place, "--benchmark-duration", "2")
-    wait_until(lambda: len({row["worker"] for row in lead.records() if row["kind"] == "tick"}) == 2, "no ticks")
+    wait_until(
+        lambda: len({row["worker"] for row in lead.records() if row["kind"] == "tick"}) == 2, "no ticks"
+    )
     number = next(index for index, pid in lead.workers().items() if pid == locust_of(workers[1]))
     os.kill(locust_of(workers[1]), signal.SIGKILL)
     assert lead.wait() == 3, lead.err

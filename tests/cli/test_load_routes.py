@@ -30,9 +30,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory, require_tool: Any) -> 
     cert, key = folder / "cert.pem", folder / "key.pem"
     make = [require_tool("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
     names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run(
-        [*make, *names, "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True
-    )
+    subprocess.run([*make, *names, "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True)
     return cert, key
 
 
@@ -56,7 +54,9 @@ def test_tls_is_stamped_by_the_reader_and_judged_as_such(
     secure: str, certificate: tuple[Path, Path], recording: Path, tmp_path: Path
 ) -> None:
     trusted = ["--ca-file", str(certificate[0])]
-    load = LoadCommand(tmp_path, "--target", secure, "--from", str(recording), *trusted, *FEW, "--save-events")
+    load = LoadCommand(
+        tmp_path, "--target", secure, "--from", str(recording), *trusted, *FEW, "--save-events"
+    )
     assert load.wait() in (0, 3), load.err  # 3: this machine is too busy for a reader's stamps
     rows = load.requests()
     assert [(row["outcome"], row["stamps"], row["events"]) for row in rows] == [("complete", "reader", 7)] * 4

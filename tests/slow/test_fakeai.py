@@ -114,7 +114,7 @@ def test_the_gaps_that_it_was_asked_for_are_seen_as_they_were(fakeai: str, tmp_p
 
 
 def test_load_says_what_gap_it_really_keeps(fakeai: str, tmp_path: Path) -> None:
-    """No gap is shorter than asked for, but for those of events that were read together, and most are longer."""
+    """Asked for 20 ms, without variance; it sleeps so long after each token, so that gaps are longer."""
     line = ["load", "--target", fakeai, "--model", "openai/gpt-oss-120b", "--no-null-test", "--save-events"]
     db = str(tmp_path / "load.db")
     counts = ["--concurrency", "1", "--request-count", "10", "--output-tokens", "40", "--seed", "1"]
