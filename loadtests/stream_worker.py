@@ -180,7 +180,7 @@ class Worker:
         except OSError as error:
             self.is_broken = True
             self.failed["unrecorded"] += 1
-            logger.error("worker %d cannot write its journal (%s) and stops", self.part.index, error)
+            logger.error("worker %d cannot write its journal (%s) and stops", self.part.index, error.strerror)
             self.stop_sending("stopped")
 
     def note_answer(self, number: int, answer: Answer) -> None:

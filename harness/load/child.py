@@ -6,6 +6,7 @@ killed, the run ends as well: nothing goes on sending that nobody watches.
 """
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -22,6 +23,8 @@ from harness.load.plan import Closed, Plan
 STOP_S = 20.0
 """How long an ordered end may take: what is under way gets 5 s, then all is written down."""
 TAIL_BYTES = 16_384
+COMPLAINT = re.compile(r"^\[[^]]*\] \S*/ERROR/stream_\w+: (.*)$", re.MULTILINE)
+"""What our own Locust files log as an error: `[DATE] HOST/ERROR/stream_worker: TEXT`."""
 LOCUST = (sys.executable, "-m", "locust", "-f")
 
 
@@ -91,6 +94,10 @@ class LocustChild:
             file.seek(max(0, self.log.stat().st_size - TAIL_BYTES))
             text = file.read().decode("utf-8", "replace")
         return "\n".join(text.splitlines()[-lines:])
+
+    def complaints(self) -> list[str]:
+        """What went wrong in its processes, each once."""
+        return list(dict.fromkeys(COMPLAINT.findall(self.output_tail(1000))))
 
     def __enter__(self) -> "LocustChild":
         return self

@@ -10,10 +10,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from plugins.load import REQUEST
 
 from harness.cli.app import main
 from harness.load.child import free_port
+from tests.plugins.load import REQUEST
 
 WHOLE = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "x"}, "finish_reason": "stop"}]}
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import psutil
 import pytest
-from plugins.load import LoadCommand, paced_recording, replayed
+
+from tests.plugins.load import LoadCommand, paced_recording, replayed
 
 type Served = tuple[str, Path]
 
@@ -79,6 +80,17 @@ def test_a_full_disk_is_said_at_once(served: Served, tmp_path: Path, wait_until:
     assert load.err.count("\n") == 1
     assert not [process for process in started if process.is_running()]
     assert load.left_over() == []
+
+
+def test_a_journal_that_cannot_be_written_is_said(served: Served, tmp_path: Path, wait_until: Any) -> None:
+    server, recording = served
+    line = ["--target", server, "--from", str(recording), "--no-null-test", "--concurrency", "4"]
+    load = LoadCommand(tmp_path, *line, "--request-count", "10000")
+    wait_until(lambda: load.results() >= 4, "no results")
+    resource.prlimit(load.workers()[0], resource.RLIMIT_FSIZE, (4096, 4096))
+    assert load.wait() == 3, load.err
+    [said] = [reason for reason in load.run()["reasons"] if "journal" in reason]
+    assert said == "worker 0 cannot write its journal (File too large) and stops"
 
 
 def test_nothing_goes_on_where_the_command_itself_is_killed(

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from plugins.load import REQUEST, LoadCommand
+from tests.plugins.load import REQUEST, LoadCommand
 
 EVENT = b'data: {"choices":[{"index":0,"delta":{"content":"x"}}]}\n\n'
 ERROR = b'data: {"error":{"type":"server_error","code":"oom"}}\n\n'

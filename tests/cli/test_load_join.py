@@ -9,9 +9,9 @@ from typing import Any
 
 import psutil
 import pytest
-from plugins.load import LoadCommand, paced_recording, replayed
 
 from harness.load.child import free_port
+from tests.plugins.load import LoadCommand, paced_recording, replayed
 
 
 @pytest.fixture(scope="module")

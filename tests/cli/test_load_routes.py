@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plugins.load import LoadCommand, Relay, paced_recording, replayed
+
+from tests.plugins.load import LoadCommand, Relay, paced_recording, replayed
 
 FEW = ("--no-null-test", "--concurrency", "2", "--request-count", "4", "--warmup-request-count", "0")
 

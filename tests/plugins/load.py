@@ -15,7 +15,8 @@ from typing import Any
 import psutil
 
 from harness.child import Child, harness_command
-from harness.store.load_runs import Row, load_requests, load_run, load_workers
+from harness.store.load_runs import load_requests, load_run, load_workers
+from harness.store.rows import Row
 
 LIMIT_S = 40.0
 PATH = "/v1/chat/completions"
