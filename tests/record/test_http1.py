@@ -102,7 +102,8 @@ def test_a_fault_of_mitmproxy_closes_the_connection_and_names_the_exchange(
     assert (exchange.state, exchange.error) == (State.UPSTREAM_ERROR, "mitmproxy has crashed")
     assert recorder.stop() == 4
     said = [line for line in recorder.errors().splitlines() if "NOT RECORDED" in line]
-    assert [line.endswith("in GET /fault") for line in said] in ([True], [True, False])  # again while it closes
+    # It may trip once more as the connection closes, when there is nothing left to name.
+    assert [line.endswith("in GET /fault") for line in said] in ([True], [True, False])
     assert "a secret" not in recorder.errors()
 
 
