@@ -19,7 +19,7 @@ from harness.load.clock import RunClock
 from harness.load.exports import aiperf_document, aiperf_records, request_lines, vllm_document
 from harness.load.folder import Folder
 from harness.load.nulltest import null_test
-from harness.load.options import Options
+from harness.load.options import Options, is_shaped, source_of
 from harness.load.plan import Closed, Plan
 from harness.load.records import Result
 from harness.load.rows import result_of
@@ -77,7 +77,6 @@ def perform(job: Job) -> int:
     prepared = prepare(with_workers(job))
     if not prepared.private and not job.yes:
         ask(prepared, price)
-    say(job, f"--seed {prepared.built.seed} makes the same prompts and arrivals again")
     if prepared.built.exact is False:
         say(job, "the target has no tokenizer to ask: token lengths are estimates")
     prepared.try_out()
@@ -85,8 +84,15 @@ def perform(job: Job) -> int:
     with LoadWriter(db) as writer:
         summaries = list(runs(prepared, writer, job, wants))
     show_end(summaries, job)
+    if is_by_chance(job.options):
+        say(job, f"--seed {prepared.built.seed} makes the same prompts and arrivals again")
     export(job, db, prepared.built.steps[0], summaries[0])
     return max((summary.exit_code for summary in summaries), default=0)
+
+
+def is_by_chance(options: Options) -> bool:
+    """Whether prompts or arrivals were drawn, and by a seed that nobody gave."""
+    return options.seed is None and (source_of(options) is None or is_shaped(options))
 
 
 def wants_of(job: Job) -> Wants:
