@@ -63,5 +63,5 @@ class Child:
 
 
 def harness_command(*arguments: str) -> list[str]:
-    """The command line of a harness command, run by this very Python."""
-    return [sys.executable, "-m", "harness", *arguments]
+    """The command line of a harness command, run by this very Python, without modules from its directory."""
+    return [sys.executable, "-P", "-m", "harness", *arguments]

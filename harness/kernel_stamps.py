@@ -25,8 +25,8 @@ SO_TIMESTAMPNS = 35
 """Both the option and the type of its message (asm-generic/socket.h); Python has no name for it."""
 TIMESPEC = struct.Struct("@ll")
 """Seconds and nanoseconds of a C `struct timespec`."""
-ANCILLARY_BYTES = socket.CMSG_SPACE(TIMESPEC.size) if hasattr(socket, "CMSG_SPACE") else 0
-"""Room for one stamp: the `ancbufsize` of `recvmsg`."""
+ANCILLARY_BYTES = socket.CMSG_SPACE(TIMESPEC.size) if sys.platform == "linux" else 0
+"""Room for one stamp: the `ancbufsize` of `recvmsg`; 0 where no kernel gives one."""
 NS_PER_S = 1_000_000_000
 TRIES = 20
 TRIES_EACH_READ = 3

@@ -67,6 +67,7 @@ def begin(environment: Environment, runner: Any, **_: Any) -> None:
         roles[:] = [Master(environment, plan_of_options)]
     else:
         roles[:] = [Local(environment, plan_of_options)]
+    get_hub().loop.update_now()  # else timers count from before the imports, and `-t 1s` may be over at once
     handle_ctrl_c()
     end_with_parent(environment)
     environment.events.test_start.add_listener(lambda **_: roles[0].started())

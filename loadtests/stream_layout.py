@@ -4,6 +4,7 @@ import base64
 import logging
 import os
 import secrets
+import shutil
 import tempfile
 import time
 import zlib
@@ -54,10 +55,16 @@ def ordered_folder(order: dict[str, Any]) -> Folder:
     if "folder" in order:
         return Folder(Path(order["folder"]))
     folder = fresh_folder()
+    logger.info("What is sent and what comes back is in %s until the master has it", folder.path)
     files = {"plan": folder.plan_file, "calls": folder.calls_file, "arrivals": folder.arrivals_file}
     for name, path in files.items():
         path.write_bytes(zlib.decompress(base64.b64decode(order[name])))
     return folder
+
+
+def remove(folder: Folder) -> None:
+    """Remove a folder that was made here."""
+    shutil.rmtree(folder.path, ignore_errors=True)
 
 
 def start_of(wall_ns: int) -> int:

@@ -6,11 +6,12 @@ is gone hangs nobody.
 
 | message | from | says |
 |---|---|---|
-| `harness_hello` | each worker, once connected | whether the master forked it: then they share a folder |
+| `harness_hello` | each worker, once connected | its process; a forked one shares the master's folder |
 | `harness_plan` | master, at the start | what to do; all of it for a worker started by itself |
 | `harness_stop` | master | send nothing more; what is under way has so long |
 | `harness_records` | such a worker | lines of records |
 | `harness_done` | each worker | its counts; all its records are out |
+| `harness_kept` | master | has all records of a worker started by itself, which needs its copy no more |
 """
 
 import logging
@@ -22,11 +23,13 @@ from collections import Counter
 from typing import Any
 
 import gevent
+import locust.runners
+import psutil
 from gevent.event import Event
 from gevent.hub import get_hub
 from locust.env import Environment
 from locust.runners import STATE_MISSING, MasterRunner, WorkerRunner
-from stream_layout import TOKEN, MakePlan, layout, ordered_folder, packed, start_of
+from stream_layout import TOKEN, MakePlan, layout, ordered_folder, packed, remove, start_of
 from stream_worker import Part, Worker
 
 from harness.core.errors import HarnessError
@@ -42,8 +45,13 @@ HELLO_S = 5.0
 HASTE_S = 5.0
 """How long Ctrl-C leaves what is under way."""
 BATCH_S = 0.2
+KEPT_S = 10.0
+"""How long such a worker waits for the master to have everything."""
 SPAWNING_S = 2.0
 LOOK_S = 0.5
+
+locust.runners.HEARTBEAT_LIVENESS = 8
+"""Seconds of silence after which a worker elsewhere is gone; Locust's 3 are too few on a busy machine."""
 
 logger = logging.getLogger(__name__)
 
@@ -138,9 +146,13 @@ class Remote(Role):
         self.runner = environment.runner
         self.order: dict[str, Any] | None = None
         self.lines: list[str] = []
+        self.own_folder: Folder | None = None
+        self.ending: gevent.Greenlet | None = None
+        self.kept = Event()
         self.runner.register_message("harness_plan", self.hear_plan)
         self.runner.register_message("harness_stop", self.hear_stop, concurrent=True)
-        self.runner.send_message("harness_hello", {"token": TOKEN})
+        self.runner.register_message("harness_kept", lambda **_: self.kept.set())
+        self.runner.send_message("harness_hello", {"token": TOKEN, "pid": os.getpid()})
 
     def hear_plan(self, msg: Any, **_: Any) -> None:
         """What to do when the test starts."""
@@ -160,8 +172,10 @@ class Remote(Role):
         with complaining(self.environment):
             start_ns = start_of(order["start_wall_ns"])
             part = Part(ordered_folder(order), order["index"], order["count"], start_ns, order["forward"])
+            self.own_folder = part.folder if part.echo else None
+            self.kept.clear()
             self.worker = Worker(part, self.forward if part.echo else self.fire)
-            gevent.spawn(self.end, self.worker, order["run"])
+            self.ending = gevent.spawn(self.end, self.worker, order["run"])
 
     def forward(self, record: dict[str, Any], line: str) -> None:
         """A record is for the master too."""
@@ -182,6 +196,16 @@ class Remote(Role):
         self.send_lines()
         counts = {"worker": worker.part.index, "sent": worker.sent, "failed": dict(worker.failed)}
         self.runner.send_message("harness_done", {"run": run, **counts})
+        if self.own_folder is not None:
+            self.let_go(self.own_folder, worker)
+
+    def let_go(self, folder: Folder, worker: Worker) -> None:
+        """Remove this machine's copy of what the master has; keep and name it where something is amiss."""
+        self.own_folder = None
+        if self.kept.wait(KEPT_S) and worker.is_whole:
+            remove(folder)
+        else:
+            logger.error("what was sent and what came back is kept in %s", folder.path)
 
     def stopping(self) -> None:
         """Wait until all is written down; the master has set the time for it."""
@@ -191,7 +215,9 @@ class Remote(Role):
     def quitting(self) -> None:
         """As at the end of the test; whatever waited for that gets its turn."""
         self.stopping()
-        gevent.sleep(0)
+        until_ns = time.monotonic_ns() + int(KEPT_S * NS_PER_S)
+        while self.ending is not None and not self.ending.dead and time.monotonic_ns() < until_ns:
+            gevent.sleep(LOOK_S / 10)
 
 
 class Master(Role):
@@ -202,7 +228,7 @@ class Master(Role):
         assert isinstance(environment.runner, MasterRunner)
         self.runner = environment.runner
         self.make_plan = make_plan
-        self.hellos: dict[str, str] = {}
+        self.hellos: dict[str, dict[str, Any]] = {}
         self.run = ""
         self.plan: Plan | None = None
         self.folder: Folder | None = None
@@ -215,7 +241,7 @@ class Master(Role):
 
     def hear_hello(self, msg: Any, **_: Any) -> None:
         """A worker has connected."""
-        self.hellos[msg.node_id] = msg.data["token"]
+        self.hellos[msg.node_id] = msg.data
 
     def hear_records(self, msg: Any, **_: Any) -> None:
         """Records of a worker elsewhere."""
@@ -228,6 +254,7 @@ class Master(Role):
         if msg.data["run"] == self.run:
             self.done[msg.data["worker"]] = msg.data
             self.changed.set()
+            self.runner.send_message("harness_kept", {}, msg.node_id)
 
     def started(self) -> None:
         """Tell every worker what to do, before Locust tells it to start."""
@@ -253,15 +280,20 @@ class Master(Role):
         near = {"folder": str(folder.path.resolve()), "forward": False}
         far: dict[str, Any] = {}
         for client, index in self.members.items():
-            is_near = self.hellos.get(client) == TOKEN
-            if not is_near and not far:
+            if not self.is_near(client) and not far:
                 far = {"forward": True, **packed(folder)}
-            order = {**common, "index": index, **(near if is_near else far)}
+            order = {**common, "index": index, **(near if self.is_near(client) else far)}
             self.runner.send_message("harness_plan", order, client)
 
+    def is_near(self, client: str) -> bool:
+        """Whether a worker is a child of this process."""
+        return client in self.hellos and self.hellos[client]["token"] == TOKEN
+
     def is_gone(self, client: str) -> bool:
-        """Whether a worker is not there any more."""
+        """Whether a worker is not there any more: a child's process tells; another's silence has to do."""
         node = self.runner.clients.get(client)
+        if self.is_near(client):
+            return not is_running(self.hellos[client]["pid"])
         return node is None or node.state == STATE_MISSING
 
     def is_over(self) -> bool:
@@ -303,6 +335,14 @@ class Master(Role):
             failed.update(counts["failed"])
         sent = sum(counts["sent"] for counts in self.done.values())
         judge(self.environment, sent, failed, lost=len(self.members) - len(self.done))
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process is there, and no mere zombie."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 class complaining:  # noqa: N801  reads like a statement

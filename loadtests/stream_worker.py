@@ -40,7 +40,7 @@ TICKS_A_SWEEP = 2
 TICKS_A_RECORD = 100
 LOOK_S = 0.1
 """How often something that waits looks whether the run has ended."""
-IDLE_S = 5.0
+IDLE_S = 20.0
 """By then every worker has its users."""
 KEY_HEADERS = {"authorization": "Bearer {}", "x-api-key": "{}"}
 REDUCER = (sys.executable, "-m", "harness.load.reducer")
@@ -86,6 +86,7 @@ class Worker:
         self.process = psutil.Process()
         self.lag: list[int] = []
         self.is_broken = False
+        self.is_reduced = True
         self.journal = JournalWriter(part.folder.journal(part.index))
         self.keep("worker", introduction(part.index, self.schedule.start_ns).model_dump())
         self.reducer = start_reducer(part, self.plan.reducer or REDUCER)
@@ -188,7 +189,7 @@ class Worker:
         except OSError as error:
             self.is_broken = True
             self.failed["unrecorded"] += 1
-            logger.error("worker %d cannot write its journal (%s) and stops", self.part.index, error)
+            logger.error("worker %d cannot write its journal (%s) and stops", self.part.index, error.strerror)
             self.stop_sending("stopped")
 
     def note_answer(self, number: int, answer: Answer) -> None:
@@ -305,12 +306,18 @@ class Worker:
             worker=self.part.index, sent=self.sent, answered=self.answered, unsent=unsent, why=why
         )
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that was sent could be written down."""
+        return self.is_reduced and not self.is_broken
+
     def await_reducer(self) -> None:
         """Wait until all records are written."""
         assert self.reducer.stdin is not None
         self.reducer.stdin.close()
         self.listener.join()
         if self.reducer.wait() != 0:
+            self.is_reduced = False
             log = self.part.folder.reducer_log(self.part.index)
             logger.error("the reducer of worker %d failed: see %s", self.part.index, log)
 

@@ -9,6 +9,7 @@ from typing import IO, Annotated
 import typer
 
 from harness.cli.files import replaced
+from harness.core.visible import counted
 
 
 def export(
@@ -29,7 +30,7 @@ def export(
         for count, exchange in enumerate(opened.exchanges(), 1):  # noqa: B007  the number is told below
             file.write(to_line(exchange).encode() + b"\n")
     if output:
-        print(f"{output}: {count} exchanges", file=sys.stderr)
+        print(f"{output}: {counted(count, 'exchange')}", file=sys.stderr)
 
 
 @contextmanager

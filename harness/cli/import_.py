@@ -8,6 +8,7 @@ import typer
 
 from harness import __version__
 from harness.core.errors import BadInput
+from harness.core.visible import counted
 
 if TYPE_CHECKING:
     from harness.store.recording import Recording
@@ -24,7 +25,7 @@ def import_(
     with lines(file) as recording:
         count = sum(1 for _ in recording.exchanges())
         append(recording, db)
-    print(f"{db}: {count} exchanges", file=sys.stderr)
+    print(f"{db}: {counted(count, 'exchange')}", file=sys.stderr)
 
 
 def lines(file: Path) -> "Recording":

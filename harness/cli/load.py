@@ -144,7 +144,10 @@ def load(
         list[str] | None,
         typer.Option(metavar="LIMITS", help="What a good request keeps, in ms: 'ttft:200 tpot:50'."),
     ] = None,
-    limits: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
+    limits: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="LIMIT", help="More limits for --goodput.", show_default=False),
+    ] = None,
     validate: Annotated[
         bool, typer.Option("--validate", help="Hold every answer against the rules of streams.")
     ] = False,

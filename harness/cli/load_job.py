@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 
 from harness.cli.files import check_replaceable, replaced
 from harness.cli.output import Column, print_json, print_rows
@@ -19,7 +19,7 @@ from harness.load.clock import RunClock
 from harness.load.exports import aiperf_document, aiperf_records, request_lines, vllm_document
 from harness.load.folder import Folder
 from harness.load.nulltest import null_test
-from harness.load.options import Options
+from harness.load.options import Options, is_shaped, source_of
 from harness.load.plan import Closed, Plan
 from harness.load.records import Result
 from harness.load.rows import result_of
@@ -28,6 +28,7 @@ from harness.load.slo import goodput_of, slos_of
 from harness.load.summary import SWEPT, Summary, closing, sweep_rows
 from harness.load.validity import ClientError
 from harness.store.load_runs import LoadWriter, load_requests, load_run
+from harness.store.writer import cannot_be_written, check_appendable
 
 FOLDER = Path("recordings")
 OPEN_STREAMS = 50
@@ -69,22 +70,29 @@ class Job:
 def perform(job: Job) -> int:
     """Do it; the exit code."""
     wants = wants_of(job)
+    db = job.db or FOLDER / f"load-{datetime.now().astimezone():%Y-%m-%d-%H%M%S}.db"
+    check_writable(db)
     check_exports(job)
     price = price_of(job.price)
     prepared = prepare(with_workers(job))
     if not prepared.private and not job.yes:
         ask(prepared, price)
-    say(job, f"--seed {prepared.built.seed} makes the same prompts and arrivals again")
     if prepared.built.exact is False:
         say(job, "the target has no tokenizer to ask: token lengths are estimates")
     prepared.try_out()
     wants = replace(wants, null_test=measured_client(prepared, job))
-    db = job.db or FOLDER / f"load-{datetime.now().astimezone():%Y-%m-%d-%H%M%S}.db"
     with LoadWriter(db) as writer:
         summaries = list(runs(prepared, writer, job, wants))
     show_end(summaries, job)
+    if is_by_chance(job.options):
+        say(job, f"--seed {prepared.built.seed} makes the same prompts and arrivals again")
     export(job, db, prepared.built.steps[0], summaries[0])
     return max((summary.exit_code for summary in summaries), default=0)
+
+
+def is_by_chance(options: Options) -> bool:
+    """Whether prompts or arrivals were drawn, and by a seed that nobody gave."""
+    return options.seed is None and (source_of(options) is None or is_shaped(options))
 
 
 def wants_of(job: Job) -> Wants:
@@ -142,6 +150,18 @@ def with_workers(job: Job) -> Options:
     if job.expect_workers < 1 or job.options.workers != 1:
         raise BadInput("--expect-workers is how many join from elsewhere: at least 1, and without --workers")
     return replace(job.options, workers=job.expect_workers)
+
+
+def check_writable(db: Path) -> None:
+    """BadInput, before anything is sent, for a recording that could not be written; nothing is made."""
+    check_appendable(db)
+    folder = next(place for place in db.absolute().parents if place.exists())
+    try:
+        TemporaryFile(dir=folder).close()
+        if db.exists():
+            db.open("r+b").close()
+    except OSError as error:
+        raise BadInput(f"{db} {cannot_be_written(error)}") from None
 
 
 def check_exports(job: Job) -> None:

@@ -233,7 +233,7 @@ def from_line(text: str, number: int) -> Exchange:
     except ValidationError as error:
         raise BadInput(f"line {number}: {describe(error)}") from None
     except json.JSONDecodeError as error:
-        raise BadInput(f"line {number}: is no JSON: {error.msg} at column {error.colno}") from None
+        raise BadInput(f"line {number}: is no JSON: {error.msg} at column {error.pos + 1}") from None
     except (ValueError, RecursionError):
         raise BadInput(f"line {number}: is no JSON: a number or its depth is out of range") from None
 

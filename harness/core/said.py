@@ -71,6 +71,10 @@ class _Value:
     def path(self) -> tuple[object, ...]:
         return (*((frame.name, *sorted(frame.indexes.items())) for frame in self.frames), self.name)
 
+    def within(self, changed: bytearray) -> bytes:
+        """As it is written now: a character that was masked may be several."""
+        return bytes(changed[self.start : self.start + len(self.raw)])
+
     @property
     def repeats(self) -> bool:
         return self.name in TOKENS or self.frames[-1].name in TOKENS
@@ -86,7 +90,7 @@ def may_say(told: Iterable[tuple[bytes, Any]], find: Find) -> bool:
         if value is None and b'"' in data:
             return True
         try:
-            _gather(value, (), texts)
+            _gather([value], (), texts)  # in a list, since a value may be a bare string
         except RecursionError:
             return True
     return find(b"\n".join(map(_told, texts.values())))[1] > 0
@@ -98,20 +102,29 @@ def _gather(value: Any, path: object, texts: defaultdict[object, list[str]]) -> 
     Only what is within is walked: a call for every string would double the time.
     """
     if type(value) is list:
+        inner = (path, "")
         for member in value:
             if type(member) is str:
-                texts[path].append(member)
+                texts[inner].append(member)
             else:
-                _gather(member, path, texts)
+                _gather(member, inner, texts)
     elif type(value) is dict:
-        if not INDEX_NAMES.isdisjoint(value):
-            path = (path, *((name, repr(value[name])) for name in INDEX_NAMES if name in value))
+        if not INDEX_NAMES.isdisjoint(value) and (indexes := tuple(_indexes(value))):
+            path = (path, *indexes)
         for name, member in value.items():
             kind = type(member)
             if kind is str:
                 texts[path, name].append(member)
             elif kind is dict or kind is list:
                 _gather(member, (path, name), texts)
+
+
+def _indexes(value: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The indexes of an object as `_values` reads them: texts, and numbers without their sign."""
+    for name in INDEX_NAMES:
+        index = value.get(name)
+        if type(index) is str or type(index) is int:
+            yield name, repr(index).lstrip("-")
 
 
 def _told(pieces: list[str]) -> bytes:
@@ -137,7 +150,7 @@ def mask_said(body: bytes, said: Iterable[str], find: Find) -> tuple[bytes, int]
     count = max(count, _mask_group(changed, arrival, find))
     for value in values:
         if value.name in TOKENS | {LIKELY} and any(frame.secret for frame in value.frames):
-            _overwrite(changed, value, long_mask(_plain(value.raw)))
+            _overwrite(changed, value, long_mask(_plain(value.within(changed))))
             value.frames[-1].secret = True
     for frame in {frame for value in values for frame in value.frames if frame.secret}:
         _overwrite_numbers(changed, frame)
@@ -190,7 +203,7 @@ def _arrival(groups: Iterable[list[_Value]], said: Iterable[str]) -> list[_Value
 
 
 def _mask_group(changed: bytearray, group: list[_Value], find: Find) -> int:
-    plains = [_plain(bytes(changed[value.start : value.start + len(value.raw)])) for value in group]
+    plains = [_plain(value.within(changed)) for value in group]
     then = b"".join(plains)
     now, count = find(then)
     start = 0

@@ -6,11 +6,12 @@ killed, the run ends as well: nothing goes on sending that nobody watches.
 """
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +23,8 @@ from harness.load.plan import Closed, Plan
 STOP_S = 20.0
 """How long an ordered end may take: what is under way gets 5 s, then all is written down."""
 TAIL_BYTES = 16_384
+COMPLAINT = re.compile(r"^\[[^]]*\] \S*/ERROR/stream_\w+: (.*)$", re.MULTILINE)
+"""What our own Locust files log as an error: `[DATE] HOST/ERROR/stream_worker: TEXT`."""
 LOCUST = (sys.executable, "-m", "locust", "-f")
 
 
@@ -38,11 +41,18 @@ class LocustChild:
     """Locust, running a folder's plan; a context manager that ends it. What it says is in `locust.log`.
 
     `bind`: host and port at which workers of other machines join (None: it makes its own workers).
+    `env`: variables beside those of this process.
     """
 
     def __init__(
-        self, folder: Folder, workers: int, extra: Sequence[str] = (), bind: tuple[str, int] | None = None
+        self,
+        folder: Folder,
+        workers: int,
+        extra: Sequence[str] = (),
+        bind: tuple[str, int] | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> None:
+        ours = {VARIABLE: str(folder.path.resolve()), PARENT: str(os.getpid())}
         self.log = folder.path / "locust.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -50,7 +60,7 @@ class LocustChild:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, VARIABLE: str(folder.path.resolve()), PARENT: str(os.getpid())},
+                env={**os.environ, **(env or {}), **ours},
                 start_new_session=True,
             )
 
@@ -84,6 +94,10 @@ class LocustChild:
             file.seek(max(0, self.log.stat().st_size - TAIL_BYTES))
             text = file.read().decode("utf-8", "replace")
         return "\n".join(text.splitlines()[-lines:])
+
+    def complaints(self) -> list[str]:
+        """What went wrong in its processes, each once."""
+        return list(dict.fromkeys(COMPLAINT.findall(self.output_tail(1000))))
 
     def __enter__(self) -> "LocustChild":
         return self

@@ -98,6 +98,11 @@ class Route:
         through = f"http://{self.authority}" if self.proxy and not self.secure else ""
         return f"{through}{self.prefix}{path}"
 
+    def proxy_headers(self) -> dict[str, str]:
+        """What a proxy for http wants to know of every request; a tunnel's is told once."""
+        known = self.proxy.authorization if self.proxy and not self.secure else None
+        return {"Proxy-Authorization": known} if known else {}
+
     def request(
         self, call: Call, extra: Mapping[str, str], *, keep_alive: bool = True
     ) -> tuple[bytes, bytes]:
@@ -111,8 +116,7 @@ class Route:
             headers.append(("Content-Length", str(len(body))))
         if not keep_alive:
             headers.append(("Connection", "close"))
-        if self.proxy and self.proxy.authorization and not self.secure:
-            headers.append(("Proxy-Authorization", self.proxy.authorization))
+        headers += self.proxy_headers().items()
         lines = [f"{call.method} {self.request_target(call.path)} HTTP/1.1"]
         lines += [f"{name}: {value}" for name, value in headers]
         return "".join(f"{line}\r\n" for line in lines).encode("utf-8", "surrogateescape"), b"\r\n" + body

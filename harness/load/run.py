@@ -98,6 +98,7 @@ class Run:
             child.stop()
             self.catch_up(gatherer, host)
             gatherer.finish()
+            gatherer.damage += child.complaints()
             self.keeper.flush()
             return child.output_tail(1)
 

@@ -2,7 +2,8 @@
 
 All that a load run says to its target outside of the run itself is said here, over plain `http.client`:
 which models it has, which server it is (a table of signs), how it counts tokens, and one real first
-request. Whatever is wrong is BadInput in one line that holds nothing of prompts, answers and keys.
+request; through a proxy where the environment names one, as the run itself. Whatever is wrong is BadInput
+in one line that holds nothing of prompts, answers and keys.
 """
 
 import json
@@ -26,6 +27,7 @@ from harness.core.visible import visible
 from harness.load.apis import DEFAULT_KEYS, FORMS, Body, Server
 from harness.load.place import Place
 from harness.load.plan import Call
+from harness.load.route import Route
 from harness.load.tokens import Measure, calibrate, estimate
 from harness.load.words import Api
 
@@ -125,7 +127,8 @@ class Target:
         environ: Mapping[str, str] = os.environ,
     ) -> None:
         self.place = place
-        self.tls = context(ca_file) if place.scheme == "https" else None
+        tls = context(ca_file) if place.scheme == "https" else None
+        self.route = replace(Route.to(place.url), tls=tls)
         self.key_headers = key_headers(key or Key(), environ)
 
     def reach(self) -> None:
@@ -200,8 +203,9 @@ class Target:
         self, connection: HTTPConnection, method: str, path: str, body: bytes | None, headers: Headers
     ) -> HTTPResponse:
         """Send a request; its answer, of which the head has been read."""
-        connection.putrequest(method, self.place.prefix + path, skip_accept_encoding=True)
+        connection.putrequest(method, self.route.request_target(path), skip_accept_encoding=True)
         own = {"accept-encoding": "identity", "user-agent": "harness", **dict(self.key_headers)}
+        own |= self.route.proxy_headers()
         own |= {} if body is None else {"content-length": str(len(body))}
         for name, value in (*headers, *own.items()):
             connection.putheader(name, value.encode("utf-8", "surrogateescape"))
@@ -210,18 +214,19 @@ class Target:
 
     def opened(self, answer_s: float = ANSWER_S) -> HTTPConnection:
         """A connection that is open; what comes on it may be silent for so long."""
-        host, port = self.place.host, self.place.port
-        connection = (
-            HTTPConnection(host, port, timeout=CONNECT_S)
-            if self.tls is None
-            else HTTPSConnection(host, port, timeout=CONNECT_S, context=self.tls)
-        )
-        connection.connect()
+        kind = HTTPSConnection if self.route.secure else HTTPConnection
+        connection = kind(self.place.host, self.place.port)
+        connection.sock = self.route.connect(CONNECT_S)
         connection.sock.settimeout(answer_s)
         return connection
 
     def unreachable(self, error: Exception) -> BadInput:
         """What to tell the user of a connection that failed."""
+        proxy = self.route.proxy
+        if proxy and isinstance(error, OSError) and not isinstance(error, ssl.SSLError):
+            what = f"the proxy {proxy.host}:{proxy.port}, which the environment names"
+            why = error.strerror or str(error) or type(error).__name__
+            return BadInput(f"--target {self.place.url}: not reached through {what}: {why}")
         said = next(say for kind, say in FAILURES if isinstance(error, kind))
         return BadInput(f"--target {self.place.url}: {said(self.place, error)}")
 

@@ -5,8 +5,10 @@ value above a limit is a warning or makes the run invalid. A run that is not tru
 not slow: its figures may be the client's own. Limits are explained in `docs/load-figures.md`.
 
 Two columns of limits, since two kinds of stamps fear different things. The kernel stamps packets as they
-come, whatever the client is doing, so a busy loop does no harm to arrivals; it still sends late, which
-the open loop's queueing shows. A reader's stamp is late by as much as its loop is.
+come, so a loop that is a little late does no harm to arrivals; it still sends late, which the open loop's
+queueing shows. But packets that wait to be read are joined, and keep the last one's stamp alone (Linux,
+`tcp_try_coalesce`): a loop that is later than the gap between tokens spoils these stamps, too. A reader's
+stamp is late by as much as its loop is.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -20,6 +22,8 @@ from harness.load.slo import SloRow
 from harness.load.workers import Worker
 
 FAILURE_RATES = ("error_rate", "success_rate")
+LATE_MS = 20.0
+"""A loop that is later than this (p99) leaves packets of usual streams waiting, to be joined."""
 READER_SHARE = 0.01
 """From this share of successes with reader stamps on, the limits for those hold."""
 NS_PER_MS = 1_000_000
@@ -188,6 +192,12 @@ def shared_reads(evidence: Evidence) -> float | None:
     return share(evidence.figures.shared_reads, evidence.figures.events)
 
 
+def late_reads(evidence: Evidence) -> float | None:
+    """The same share, where the client itself was so late that it is the likely cause; else 0."""
+    lag, shared = loop_lag_ms(evidence), shared_reads(evidence)
+    return None if lag is None or shared is None else shared if lag > LATE_MS else 0.0
+
+
 def clock_step_ms(evidence: Evidence) -> float | None:
     """The largest step of the wall clock within a second."""
     return None if evidence.clock_step_ns is None else evidence.clock_step_ns / NS_PER_MS
@@ -236,6 +246,8 @@ CHECKS = (
           "the clocks moved apart: keep the wall clock from being set while it runs"),
     Check("loop_lag", "a worker's loop was {} late (p99)", "ms", loop_lag_ms, (50, None), (2, 10),
           "stamps of a reader are as late, and so is sending: use more workers"),
+    Check("late_reads", "{} of events were read together with later ones, by a client that was late", "%",
+          late_reads, (0.05, 0.2), (0.05, 0.2), "they have a later one's time: use more workers"),
     Check("worker_cpu", "the busiest worker used {} of a core (p90)", "%", worker_cpu,
           (0.9, 0.98), (0.7, 0.9), "a full worker makes the server look slow: use more workers"),
     Check("queueing", "requests waited {} inside the client (p99)", "ms", queueing_ms, (10, 50), (10, 50),

@@ -186,12 +186,11 @@ def give_up(peer: object, tee: Tee, server: proxyserver.Proxyserver) -> list[str
     """
     names = []
     for connection in list(server.connections.values()):
-        task = (
-            connection.transports[connection.client].handler if connection.client.peername == peer else None
-        )
-        if task and not task.cancelling():
-            names += tee.give_up(connection.client.id)
-            task.cancel()
+        client = connection.client
+        theirs = connection.transports.get(client)  # none where the client is gone already
+        if theirs and theirs.handler and client.peername == peer and not theirs.handler.cancelling():
+            names += tee.give_up(client.id)
+            theirs.handler.cancel()
     return names
 
 

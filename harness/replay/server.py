@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import signal
 import sys
 from collections import Counter
@@ -157,7 +158,12 @@ async def listen(factory: Callable[[], Connection], settings: Settings) -> async
         return await loop.create_server(factory, settings.host, settings.port, backlog=BACKLOG)
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
-        raise BadInput(f"cannot listen on {where}: {error.strerror or error}; try --port 0") from error
+        raise BadInput(f"cannot listen on {where}: {why(error)}; try --port 0") from error
+
+
+def why(error: OSError) -> str:
+    """The system's own words, which event loops wrap in theirs; the resolver's have no number above zero."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
 
 
 async def until_ended(stop: asyncio.Event, program: Awaitable[int] | None) -> int:

@@ -29,7 +29,11 @@ class IdleTimer:
 
     def __enter__(self) -> "IdleTimer":
         self.process = subprocess.Popen(
-            [sys.executable, "-m", __spec__.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-P", "-m", __spec__.name],  # no module from the working directory
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # Ctrl-C is not meant for it: it ends with its standard input
         )
         assert self.process.stdout
         self.process.stdout.readline()

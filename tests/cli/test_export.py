@@ -38,7 +38,7 @@ def test_into_a_file(path: Path, make_exchange: MakeExchange, capsys: pytest.Cap
         assert main(["export", str(path), "-o", str(output)]) == 0
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err == f"{output}: 1 exchanges\n" * 2
+    assert captured.err == f"{output}: 1 exchange\n" * 2
     assert output.read_text("utf-8") == to_line(make_exchange()) + "\n"
     assert sorted(found.name for found in path.parent.iterdir()) == ["a.db", "out.jsonl"]
     assert stat.S_IMODE(output.stat().st_mode) == stat.S_IMODE(path.stat().st_mode)

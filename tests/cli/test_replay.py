@@ -1,5 +1,6 @@
 """The command `harness replay`: its options, its words for bad input, programs that run on it."""
 
+import errno
 import os
 import signal
 import socket
@@ -133,3 +134,11 @@ def test_a_program_on_an_empty_recording_does_not_reach_the_real_api(recording: 
     openai, anthropic = done.stdout.splitlines()[-1].split()
     assert openai == f"{anthropic}/v1"
     assert anthropic.startswith("http://127.0.0.1:")
+
+
+def test_a_port_in_use_is_told_in_one_plain_line(recording: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = harness("replay", str(recording), "--port", str(port))
+    why = f"cannot listen on 127.0.0.1:{port}: {os.strerror(errno.EADDRINUSE)}; try --port 0"
+    assert (done.returncode, done.stderr) == (2, f"harness: error: {why}\n")

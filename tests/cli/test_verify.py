@@ -68,6 +68,13 @@ def test_the_table_ends_with_the_verdict(recording: Path) -> None:
     assert done.stderr == ""
 
 
+def test_the_working_directory_may_have_modules_of_any_name(recording: Path) -> None:
+    (recording.parent / "json.py").write_text("raise SystemExit(1)")
+    command = harness_command("verify", recording.name, "--tolerance-ms", "10000")
+    done = subprocess.run(command, cwd=recording.parent, capture_output=True, timeout=100, check=False)
+    assert done.returncode == 0
+
+
 def test_bad_input_is_one_line(tmp_path: Path) -> None:
     command = harness_command("verify", str(tmp_path / "none.db"))
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

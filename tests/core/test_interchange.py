@@ -173,6 +173,11 @@ def test_what_is_no_json(text: str) -> None:
         from_line(text, 7)
 
 
+def test_where_a_cut_line_ends() -> None:
+    with pytest.raises(BadInput, match=r"^line 7: is no JSON: Expecting .* at column 9$"):
+        from_line('{"a": 1\n', 7)
+
+
 def test_errors_never_repeat_the_content() -> None:
     secret = "sk-1234567890"
     line = json.loads(changed("request.body", {"base64": secret, "more": secret}))

@@ -1,6 +1,7 @@
 import gzip
 import json
 from dataclasses import replace
+from itertools import cycle
 from typing import Any
 
 import pytest
@@ -377,6 +378,28 @@ def test_secrets_in_streams_that_no_dialect_knows() -> None:
     assert (count, says_nothing(body)) == (1, True)
 
 
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        ("{}",),
+        ("[{}]",),
+        ('{{"x":{}}}', '{{"index":null,"x":{}}}'),
+        ('{{"index":1,"x":{}}}', '{{"index":-1,"x":{}}}'),
+    ],
+)
+def test_secrets_in_events_of_any_shape(shapes: tuple[str, ...]) -> None:
+    events = [shape.format(piece) for piece, shape in zip(SAID, cycle(shapes), strict=False)]
+    body, count = masked_said(stream(*events))
+    assert (count, says_nothing(body)) == (1, True)
+
+
+@pytest.mark.parametrize("other", ['{"x":["b"]}', '{"x":[["b"]]}', '{"x":[{"x":"b"}]}'])
+def test_a_secret_between_texts_of_another_shape_by_the_same_name(other: str) -> None:
+    events = [event for piece in SAID for event in (f'{{"x":{piece}}}', other)]
+    body, count = masked_said(stream(*events))
+    assert (count, says_nothing(body), other in body) == (1, True, True)
+
+
 def logprobs_of(piece: str) -> str:
     token = {"token": piece, "bytes": list(piece.encode())}
     return json.dumps({"content": [{**token, "top_logprobs": [token, {"token": "x", "bytes": [120]}]}]})
@@ -394,6 +417,16 @@ def test_logprobs_of_a_secret_in_a_plain_body() -> None:
     body, count = masked_said(exchange_with(json.dumps({"choices": [choice]}).encode()))
     assert (count, says_nothing(body), "65, 65" in body) == (1, True, False)
     assert json.loads(body)["choices"][0]["logprobs"]["content"][0] == tokens[0]
+
+
+def test_logprobs_of_a_secret_that_is_not_ascii() -> None:
+    def event(piece: str) -> str:
+        token = {"token": piece, "bytes": list(piece.encode())}
+        choice = {"index": 0, "delta": {"content": piece}, "logprobs": {"content": [token]}}
+        return json.dumps({"choices": [choice]}, ensure_ascii=False)
+
+    body, count = masked_said(stream(*map(event, ('{"password": "', "日本", "語", '"}'))))
+    assert (count, "日" in body, "語" in body, str("日".encode()[0]) in body) == (1, False, False, False)
 
 
 @pytest.mark.parametrize("streamed", [True, False])

@@ -58,7 +58,10 @@ def test_a_stream_that_is_missing_or_not_whole_proves_nothing() -> None:
         compare([], {})
 
 
-def test_a_real_one() -> None:
+def test_a_real_one_which_needs_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
     found = null_test(workers=1, concurrency=5)
     assert (found.streams, found.events) == (5, 5 * EVENTS)
     assert found.error.p50 < 20_000_000

@@ -42,6 +42,7 @@ RUNS: Mapping[str, tuple[str, str]] = {
     "replay": (REPLAY + "python ask.py", "1 answered, 0 missed"),
     "verify": ("verify {recording} --tolerance-ms 60000", "0 with other bytes"),
     "record": (REPLAY + "sh record.sh", "recorded 1 exchange"),
+    "load": (REPLAY + "sh load.sh", "client: answers stamped 4 by the kernel"),
     "validate": ("validate {recording}", "verdict: failed"),
     "config": ("config", "HARNESS_REPLAY_SPEED"),
     "demo": ("demo --out made", "25 of 25 answers equal"),
@@ -49,9 +50,17 @@ RUNS: Mapping[str, tuple[str, str]] = {
 """Command -> a run of it, in this order, and what it must print. The recorder's upstream is a replay."""
 
 RECORD = 'harness record --upstream "${OPENAI_BASE_URL%/v1}" --db recorded.db -- python ask.py\n'
-EXTRAS = {"record": "record --upstream http://127.0.0.1:9", "demo": "demo"}
+LOAD = (
+    'harness load --target "$OPENAI_BASE_URL" --from {recording} --api completions --concurrency 2 '
+    "--request-count 4 --no-null-test --db load.db\n"
+)
+EXTRAS = {
+    "record": "record --upstream http://127.0.0.1:9",
+    "load": "load --target http://127.0.0.1:9",
+    "demo": "demo",
+}
 """Extra -> a command that needs it."""
-CODES = {"verify": (0, 3), "demo": (0, 1), "validate": (1,)}
+CODES = {"verify": (0, 3), "demo": (0, 1), "validate": (1,), "load": (0, 3)}
 """Exit codes of what also judges times, which a busy machine may spoil, and of what finds the drift that
 the recording is known to have; all others must be 0."""
 NEVER_IN_BASE = ("mitmproxy", "locust", "gevent")
@@ -116,6 +125,7 @@ def install(name: str, folder: Path, python: str, wheel: str, *versions: str | P
     made.work.mkdir(parents=True)
     (made.work / "ask.py").write_text(ASK)
     (made.work / "record.sh").write_text(RECORD)
+    (made.work / "load.sh").write_text(LOAD.format(recording=RECORDING))
     uv("venv", "--no-project", "--python", python, made.folder / "venv")
     uv("pip", "install", "--python", made.programs / "python", *versions, wheel)
     return made

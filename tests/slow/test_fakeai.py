@@ -21,7 +21,12 @@ from harness.record.ports import free_ports
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 PACKAGES = ("fakeai==0.3.2", "pillow")
-TIMING = {"FAKEAI_GENERATION__TTFT_MS": "50", "FAKEAI_GENERATION__ITL_MS": "20"}
+TIMING = {
+    "FAKEAI_GENERATION__TTFT_MS": "50",
+    "FAKEAI_GENERATION__TTFT_VARIANCE_PERCENT": "0",
+    "FAKEAI_GENERATION__ITL_MS": "20",
+    "FAKEAI_GENERATION__ITL_VARIANCE_PERCENT": "0",
+}
 START_S = 60
 MESSAGES: Any = [{"role": "user", "content": "Say something short."}]
 
@@ -106,3 +111,16 @@ def test_the_gaps_that_it_was_asked_for_are_seen_as_they_were(fakeai: str, tmp_p
     rows = command("stats", recording, "--json")
     icl = next(row["icl_p50_ms"] for row in rows if row["icl_p50_ms"])
     assert 15 < icl < 60
+
+
+def test_load_says_what_gap_it_really_keeps(fakeai: str, tmp_path: Path) -> None:
+    """Asked for 20 ms, without variance; it sleeps so long after each token, so that gaps are longer."""
+    line = ["load", "--target", fakeai, "--model", "openai/gpt-oss-120b", "--no-null-test", "--save-events"]
+    db = str(tmp_path / "load.db")
+    counts = ["--concurrency", "1", "--request-count", "10", "--output-tokens", "40", "--seed", "1"]
+    found = command(*line, *counts, "--db", db, "--json")
+    assert found["verdict"] == "valid"
+    figures = found["figures"]
+    assert (figures["successes"], figures["failures"]) == (10, 0)
+    assert figures["ttft_ms"]["p50"] > 50
+    assert 20 < figures["icl_ms"]["p50"] < 60
