@@ -8,9 +8,11 @@ log, and one line says so. What the user asked for wrongly is an error.
 import subprocess
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from harness.core.errors import BadInput
 from harness.load.gpu.open import OFF
 
 FILE = "gpu.jsonl"
@@ -19,6 +21,39 @@ ERRORS = "gpu.log"
 """What the sampler said on stderr."""
 RATE_HZ = 5.0
 STOP_S = 10.0
+COMMAND = (sys.executable, "-P", "-m", "harness.load.gpu.child")
+"""No modules from the working directory, which is the user's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the user asked for: `nvml`, the URL of another host's metrics, or `off`; samples a second; cards.
+
+    Cards are by index or UUID; none named: all.
+    """
+
+    source: str = OFF
+    rate_hz: float = RATE_HZ
+    gpus: tuple[str, ...] = ()
+
+    def command(self) -> list[str]:
+        """The sampler's command line, without where its records go."""
+        selection = [word for name in self.gpus for word in ("--gpus", name)]
+        return [*COMMAND, self.source, "--rate", str(self.rate_hz), *selection]
+
+    def checked(self) -> "Asked":
+        """What can be had of it: itself, or with one line on stderr nothing, where there is none to sample.
+
+        BadInput: it was asked for wrongly.
+        """
+        if self.source == OFF:
+            return self
+        command = [*self.command(), "--check"]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return self
+        tell(done.returncode, done.stderr)
+        return Asked()
 
 
 class GpuLog:
@@ -35,16 +70,14 @@ class GpuLog:
         """Start logging into a folder (it must exist) and wait until it goes on.
 
         `source` is `nvml`, the URL of another host's metrics, or `off`. None, with one line on stderr
-        unless it is `off`: there is nothing to log.
+        unless it is `off`: there is nothing to log. BadInput: it was asked for wrongly.
         """
         if source == OFF:
             return None
-        command = [sys.executable, "-m", "harness.load.gpu.child", source]
-        options = ["--output", str(folder / FILE), "--rate", str(rate_hz)]
-        selection = [word for name in gpus for word in ("--gpus", name)]
+        command = Asked(source, rate_hz, tuple(gpus)).command()
         with (folder / ERRORS).open("wb") as errors:
             process = subprocess.Popen(
-                [*command, *options, *selection],
+                [*command, "--output", str(folder / FILE)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -52,8 +85,8 @@ class GpuLog:
         assert process.stdout is not None
         if process.stdout.readline():
             return cls(process, folder)
-        end(process)
-        print(f"{said(folder / ERRORS)}: the run goes on without a GPU log", file=sys.stderr)
+        code = end(process)
+        tell(code, (folder / ERRORS).read_text(encoding="utf-8", errors="replace"))
         return None
 
     def stop(self) -> int:
@@ -77,7 +110,13 @@ def end(process: "subprocess.Popen[bytes]") -> int:
     return process.returncode
 
 
-def said(path: Path) -> str:
-    """The last line of a file."""
-    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    return next((line for line in reversed(lines) if line.strip()), "the GPU log ended at once")
+def tell(code: int, said: str) -> None:
+    """Say on stderr why a sampler ended at once. BadInput: it was asked wrongly."""
+    if code == BadInput.exit_code:
+        raise BadInput(last_line(said))
+    print(f"{last_line(said)}: the run goes on without a GPU log", file=sys.stderr)
+
+
+def last_line(text: str) -> str:
+    """The last line of what a sampler said."""
+    return next((line for line in reversed(text.split("\n")) if line.strip()), "the GPU log ended at once")
