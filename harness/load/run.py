@@ -25,7 +25,7 @@ from harness.load.clock import RunClock
 from harness.load.figures import Figures, Tally
 from harness.load.folder import Folder
 from harness.load.gather import Gatherer
-from harness.load.gpu.beside import Beside, figures_of
+from harness.load.gpu.beside import Beside
 from harness.load.gpu.figures import Window
 from harness.load.gpu.source import Asked
 from harness.load.gpu.summary import as_object
@@ -169,11 +169,10 @@ class Run:
         return summary
 
     def with_gpus(self, figures: Figures, run_id: int) -> Figures:
-        """The figures with those of the cards, whose log is stored first."""
-        if not self.gpus.keep(self.writer.path, run_id, self.clock):
-            return figures
-        told = figures_of(self.writer.path, run_id, Window(*self.tally.window()), figures.tokens_known)
-        return figures.model_copy(update={"gpu": as_object(told)})
+        """The figures with those of the cards, whose log is stored."""
+        self.gpus.keep(self.writer.path, run_id, self.clock)
+        told = self.gpus.figures(self.clock, Window(*self.tally.window()), figures.tokens_known)
+        return figures.model_copy(update={"gpu": as_object(told) if told else None})
 
 
 @contextmanager

@@ -4,16 +4,20 @@ The law of this file: whatever becomes of the log, the run goes on, and a line s
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
+
+from pydantic import ValidationError
 
 from harness.core.errors import HarnessError
 from harness.load.clock import RunClock
 from harness.load.gather import Tail
 from harness.load.gpu.board import Board, State
 from harness.load.gpu.figures import Figures, Window, figures
-from harness.load.gpu.keep import keep, kept
+from harness.load.gpu.keep import keep, on_clock
+from harness.load.gpu.lines import read_log
 from harness.load.gpu.records import GPU_RECORD
 from harness.load.gpu.source import Asked, GpuLog
 from harness.store.gpu_log import Owner
@@ -37,9 +41,9 @@ class Beside:
             self._tail = Tail(self._log.file)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *what: object) -> None:
         if self._log and self._tail:
-            self._log.stop()
+            self._log.__exit__(*what)
             self._tail.close()
 
     def now(self) -> str | None:
@@ -47,24 +51,36 @@ class Beside:
         if not self._tail:
             return None
         for line in self._tail.new_lines():
-            self._board.take(GPU_RECORD.validate_json(line))
+            with suppress(ValidationError):  # the end tells of damage
+                self._board.take(GPU_RECORD.validate_json(line))
         return glance(self._board.states())
 
-    def keep(self, recording: Path, run_id: int, clock: RunClock) -> bool:
-        """Store the log of a run that has ended; whether there is one now."""
+    def figures(self, clock: RunClock, window: Window, tokens_out: int | None) -> Figures | None:
+        """The figures of a log that has ended, on a run's clock; `tokens_out` came in the window.
+
+        None where there is no log, or, with a line on stderr, where it cannot be read.
+        """
         if not self._log:
-            return False
-        try:
-            keep(self._log.file, recording, Owner(run_id), clock)
-        except HarnessError as error:
-            print(f"harness load: the GPU log is not kept: {error}", file=sys.stderr)
-            return False
-        return True
+            return None
+        file = self._log.file
+        return tried(
+            "cannot be read", lambda: figures(on_clock(read_log(file), clock, file), window, tokens_out)
+        )
+
+    def keep(self, recording: Path, run_id: int, clock: RunClock) -> None:
+        """Store a log that has ended; a line on stderr says where it cannot be."""
+        if self._log:
+            file = self._log.file
+            tried("is not kept", lambda: keep(file, recording, Owner(run_id), clock))
 
 
-def figures_of(recording: Path, run_id: int, window: Window, tokens_out: int | None) -> Figures:
-    """The figures of a run's log; `tokens_out` came in the window (None: nobody knows)."""
-    return figures(kept(recording, Owner(run_id)), window, tokens_out)
+def tried[T](what: str, does: Callable[[], T]) -> T | None:
+    """What something gives; None, with a line on stderr, where it cannot be done with the log."""
+    try:
+        return does()
+    except HarnessError as error:
+        print(f"harness load: the GPU log {what}: {error}", file=sys.stderr)
+        return None
 
 
 def glance(states: Sequence[State]) -> str | None:

@@ -57,7 +57,10 @@ class Asked:
 
 
 class GpuLog:
-    """A sampler that runs: `file` grows until `stop`; a context manager (`lines` reads it)."""
+    """A sampler that runs: `file` grows until `stop`; a context manager (`lines` reads it).
+
+    As such it says on stderr where the log broke off before its end.
+    """
 
     def __init__(self, process: "subprocess.Popen[bytes]", folder: Path) -> None:
         self.process = process
@@ -86,7 +89,7 @@ class GpuLog:
         if process.stdout.readline():
             return cls(process, folder)
         code = end(process)
-        tell(code, (folder / ERRORS).read_text(encoding="utf-8", errors="replace"))
+        tell(code, errors_of(folder))
         return None
 
     def stop(self) -> int:
@@ -97,7 +100,9 @@ class GpuLog:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        if self.stop():
+            why = last_line(errors_of(self.file.parent), "it was ended")
+            print(f"the GPU log broke off: {why}", file=sys.stderr)
 
 
 def end(process: "subprocess.Popen[bytes]") -> int:
@@ -112,11 +117,17 @@ def end(process: "subprocess.Popen[bytes]") -> int:
 
 def tell(code: int, said: str) -> None:
     """Say on stderr why a sampler ended at once. BadInput: it was asked wrongly."""
+    why = last_line(said, "the GPU log ended at once")
     if code == BadInput.exit_code:
-        raise BadInput(last_line(said))
-    print(f"{last_line(said)}: the run goes on without a GPU log", file=sys.stderr)
+        raise BadInput(why)
+    print(f"{why}: the run goes on without a GPU log", file=sys.stderr)
 
 
-def last_line(text: str) -> str:
-    """The last line of what a sampler said."""
-    return next((line for line in reversed(text.split("\n")) if line.strip()), "the GPU log ended at once")
+def errors_of(folder: Path) -> str:
+    """What the sampler of a folder said on stderr."""
+    return (folder / ERRORS).read_text(encoding="utf-8", errors="replace")
+
+
+def last_line(text: str, otherwise: str) -> str:
+    """The last line of a text that has one."""
+    return next((line for line in reversed(text.split("\n")) if line.strip()), otherwise)

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from harness.load.clock import RunClock
 from harness.load.gpu.beside import Beside, glance
 from harness.load.gpu.board import State
+from harness.load.gpu.figures import Window
 from harness.load.gpu.records import Card, Value
 from harness.load.gpu.source import Asked
+from tests.plugins.cards import GPU_A
 
 type Environment = Callable[..., dict[str, str]]
 
@@ -45,17 +48,27 @@ def test_a_glance(states: list[State], said: str | None) -> None:
 def test_without_a_log_there_is_nothing_to_see_or_keep(tmp_path: Path) -> None:
     with Beside(Asked(), tmp_path) as gpus:
         assert gpus.now() is None
-    assert not gpus.keep(tmp_path / "a.db", 1, RunClock.now())
+    gpus.keep(tmp_path / "a.db", 1, RunClock.now())
+    assert gpus.figures(RunClock.now(), Window(0, 1), 5) is None
     assert not list(tmp_path.iterdir())
 
 
-def test_a_log_that_cannot_be_kept_is_one_line(
+def test_a_log_that_cannot_be_kept_or_read_is_one_line(
     cards: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, value in cards(NVML_CARDS="1").items():
         monkeypatch.setenv(name, value)
+    clock = RunClock.now()
     with Beside(Asked("nvml", 10), tmp_path) as gpus:
-        pass
-    assert gpus.keep(tmp_path / "a.db", 1, RunClock.now()) is False
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("harness load: the GPU log is not kept: ")
+        Event().wait(0.5)
+    window = Window(0, clock.elapsed_ns())
+    found = gpus.figures(clock, window, 5)
+    assert found is not None
+    assert [card.card.gpu for card in found.cards] == [GPU_A]
+    (tmp_path / "a.db").write_text("no recording")
+    gpus.keep(tmp_path / "a.db", 1, clock)
+    (tmp_path / "gpu.jsonl").write_text("no log\n")
+    assert gpus.figures(clock, window, 5) is None
+    kept, read = capsys.readouterr().err.splitlines()
+    assert kept.startswith("harness load: the GPU log is not kept: ")
+    assert read.startswith("harness load: the GPU log cannot be read: ")

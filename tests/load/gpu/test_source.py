@@ -121,6 +121,18 @@ def test_a_context_ends_it(cards: Environment, tmp_path: Path, monkeypatch: pyte
     assert log.process.returncode == 0
 
 
+def test_a_log_that_breaks_off_is_told(
+    cards: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use(cards(NVML_CARDS="1"), monkeypatch)
+    log = GpuLog.start("nvml", tmp_path)
+    assert log is not None
+    with log:
+        log.process.kill()
+        log.process.wait()
+    assert capsys.readouterr().err == "the GPU log broke off: it was ended\n"
+
+
 def test_it_ends_when_who_started_it_ends(cards: Environment, tmp_path: Path) -> None:
     command = [sys.executable, "-c", STARTS_AND_LEAVES, str(tmp_path)]
     done = subprocess.run(command, env=cards(), capture_output=True, text=True, timeout=60, check=True)
