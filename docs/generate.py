@@ -1,20 +1,24 @@
 """Write the pages of `docs/` that say what the code says; with `--check`, only say whether they are current.
 
 `commands.md` is the help of the commands, `rules.md` the table of the rules, `gpu-counters.md` that of the
-counters of a GPU log.
+counters of a GPU log, `datasette/metadata.yaml` what Datasette is told of a recording.
 """
 
+import json
 import os
+import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
 from io import StringIO
 from itertools import groupby
 from pathlib import Path
+from textwrap import indent
 
 from harness.cli.app import COMMANDS, main
 from harness.load.gpu.counters import COUNTERS, PROCESSES, REASONS, XID
 from harness.load.gpu.dcgm import METRICS
+from harness.store.schema import FORMATS
 from harness.validate.finding import SEVERITIES, Profile
 from harness.validate.rules import RULES, Rule
 
@@ -54,6 +58,22 @@ REASONS_OPENING = """## Throttle reasons
 The bits of `throttle_reasons`, and their words in `gpu_samples.throttling`, in the live table and as
 `harness_gpu_throttled{reason="..."}`. `gpu_idle` is no throttling: figures leave it out.
 """
+
+METADATA_OPENING = """\
+# Written by `make docs` from harness/store/schema.py and queries.yaml: change those, not this file.
+# With the plugin beside it, what is said here of `recording` holds for every file: see docs/recordings.md.
+title: Recordings of harness
+description: Traffic with LLM APIs, and load on them, token by token.
+source: harness
+databases:
+  recording:
+"""
+TABLE = re.compile(r"CREATE TABLE (\w+) \((?: *-- (.*))?")
+COLUMN = re.compile(r"    ([a-z]\w*) [A-Z][^-]*(?:-- (.*))?")
+UNITS = {"_ns": "ns", "_us": "us", "_bytes": "byte", "_mw": "mW", "_mj": "mJ", "_mhz": "MHz", "_s": "s"}
+"""End of a column's name -> its unit, as Pint calls it; Datasette then shows `12.3 ms`."""
+DATES = frozenset({"monotonic_ns", "wall_ns"})
+"""Moments of a clock: no lengths of time that anybody reads."""
 
 
 def help_of(*names: str) -> str:
@@ -112,6 +132,47 @@ def counters_page() -> str:
     return "\n".join([COUNTERS_OPENING, tables[0], "", REASONS_OPENING, f"{tables[1]}\n"])
 
 
+def metadata_page() -> str:
+    """What Datasette shows of a recording: what tables and columns are, units, and saved queries."""
+    statements = (statement for statements in FORMATS.values() for statement in statements)
+    tables = [line for statement in statements for line in table_metadata(statement)]
+    queries = (FOLDER / "datasette" / "queries.yaml").read_text(encoding="utf-8")
+    said = "\n".join(["tables:", *(f"  {line}" for line in tables), "queries:", indent(queries, "  ")])
+    return METADATA_OPENING + indent(said, "    ")
+
+
+def table_metadata(statement: str) -> Iterator[str]:
+    """The lines of a table, from the comments of the statement that creates it."""
+    head, *lines = statement.strip().splitlines()
+    if not (table := TABLE.fullmatch(head)):
+        return
+    columns = [column.groups() for line in lines if (column := COLUMN.fullmatch(line))]
+    yield f"{table[1]}:"
+    if table[2]:
+        yield f"  description: {quoted(table[2])}"
+    yield from section("columns", {name: quoted(says) for name, says in columns if says})
+    yield from section("units", {name: unit for name, _ in columns if (unit := unit_of(name))})
+
+
+def section(title: str, values: Mapping[str, str]) -> Iterator[str]:
+    """A mapping of a table, if it says anything."""
+    if values:
+        yield f"  {title}:"
+        yield from (f"    {name}: {value}" for name, value in values.items())
+
+
+def quoted(text: str) -> str:
+    """Text as YAML takes it: JSON is YAML."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def unit_of(column: str) -> str | None:
+    """The unit that a column's name ends in; rates and moments have none here."""
+    if column in DATES or re.search(r"_k?i?b_s$", column):
+        return None
+    return next((unit for end, unit in UNITS.items() if column.endswith(end)), None)
+
+
 def markdown(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """A Markdown table."""
     names = tuple(head)
@@ -122,6 +183,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "commands.md": commands_page,
     "rules.md": rules_page,
     "gpu-counters.md": counters_page,
+    "datasette/metadata.yaml": metadata_page,
 }
 
 

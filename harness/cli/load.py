@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from harness.cli import gpu_log
 from harness.core.errors import BadInput, MissingExtra
 from harness.load.words import Api, Pattern, Prefix
 
@@ -167,6 +168,9 @@ def load(
         bool,
         typer.Option(help="First measure the client's own error against a server whose times are known."),
     ] = True,
+    gpu: gpu_log.Source = "off",
+    gpu_rate: gpu_log.Rate = None,
+    gpus: gpu_log.Gpus = None,
     save_events: Annotated[bool, typer.Option("--save-events", help="Keep the time of every event.")] = False,
     keep_alive: Annotated[bool, typer.Option(help="Use connections again.")] = True,
     key_variable: Annotated[
@@ -234,6 +238,7 @@ def load(
         null_test=null_test,
         expect_workers=expect_workers,
         bind=bind,
+        gpu=gpu_log.asked(gpu, gpu_rate, gpus),
         db=db,
         export_jsonl=export_jsonl,
         export_vllm=export_vllm,

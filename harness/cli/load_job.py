@@ -18,6 +18,7 @@ from harness.load.care import Price, price_of, question, unasked
 from harness.load.clock import RunClock
 from harness.load.exports import aiperf_document, aiperf_records, request_lines, vllm_document
 from harness.load.folder import Folder
+from harness.load.gpu.source import Asked
 from harness.load.nulltest import null_test
 from harness.load.options import Options, is_shaped, source_of
 from harness.load.plan import Closed, Plan
@@ -58,6 +59,7 @@ class Job:
     null_test: bool
     expect_workers: int | None
     bind: str
+    gpu: Asked
     db: Path | None
     export_jsonl: Path | None
     export_vllm: Path | None
@@ -74,6 +76,7 @@ def perform(job: Job) -> int:
     check_writable(db)
     check_exports(job)
     price = price_of(job.price)
+    wants = replace(wants, gpu=job.gpu.checked())
     prepared = prepare(with_workers(job))
     if not prepared.private and not job.yes:
         ask(prepared, price)

@@ -1,18 +1,24 @@
 """`harness record`: record the traffic between programs and LLM APIs."""
 
 import sys
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
 from datetime import datetime
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
+from socket import gethostname
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.core.errors import BadInput, MissingExtra, NotRecorded
+from harness.cli import gpu_log
+from harness.core.errors import BadInput, HarnessError, MissingExtra, NotRecorded
+from harness.core.visible import counted
 
 if TYPE_CHECKING:
+    from harness.load.gpu.source import Asked
     from harness.record.supervisor import Outcome, Program
 
 PORT = 8080
@@ -56,6 +62,9 @@ def record(
     ] = True,
     quiet: Annotated[bool, typer.Option("--quiet", help="No line for each exchange.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The line for each exchange as JSON.")] = False,
+    gpu: gpu_log.Source = "off",
+    gpu_rate: gpu_log.Rate = None,
+    gpus: gpu_log.Gpus = None,
     validate: Annotated[
         bool, typer.Option("--validate", help="Check each exchange once it is stored; its errors to stderr.")
     ] = False,
@@ -87,7 +96,9 @@ def record(
         lines="none" if quiet else "json" if as_json else "text",
         check=check_command(as_json=as_json) if validate else (),
     )
-    return report(run(settings, program_on(program)), settings.db)
+    on = program_on(program)
+    wanted = gpu_log.asked(gpu, gpu_rate, gpus).checked()
+    return report(logged(wanted, lambda: run(settings, on), settings.db), settings.db)
 
 
 def default_db() -> Path:
@@ -116,6 +127,40 @@ def program_on(program: list[str] | None) -> "Program | None":
         return run(program, environment(urls, placeholder_keys=False))
 
     return on
+
+
+def logged(asked: "Asked", run: "Callable[[], Outcome]", db: Path) -> "Outcome":
+    """What comes of recording, with a GPU log beside it that is stored with the capture."""
+    from harness.load.gpu.open import OFF  # noqa: PLC0415
+    from harness.load.gpu.source import GpuLog  # noqa: PLC0415
+
+    if asked.source == OFF:
+        return run()
+    with TemporaryDirectory(prefix="harness-gpu-") as folder:
+        log = GpuLog.start(asked.source, Path(folder), rate_hz=asked.rate_hz, gpus=asked.gpus)
+        with log or nullcontext():
+            outcome = run()
+        if log:
+            keep_log(log.file, outcome, db)
+    return outcome
+
+
+def keep_log(log: Path, outcome: "Outcome", db: Path) -> None:
+    """Store a GPU log with what was recorded, on its clock, and say so, or why it cannot be."""
+    from harness.load.clock import RunClock  # noqa: PLC0415
+    from harness.load.gpu.keep import keep  # noqa: PLC0415
+    from harness.store.gpu_log import Owner  # noqa: PLC0415
+
+    if outcome.capture is None or outcome.anchor is None:
+        return
+    anchor = outcome.anchor
+    clock = RunClock(gethostname(), anchor.wall_ns, anchor.monotonic_ns, anchor.error_ns)
+    try:
+        stored = keep(log, db, Owner(capture_id=outcome.capture), clock)
+    except HarnessError as error:
+        print(f"harness record: the GPU log is not kept: {error}", file=sys.stderr)
+    else:
+        print(f"harness record: kept {counted(stored, 'sample')} of GPUs", file=sys.stderr)
 
 
 def report(outcome: "Outcome", db: Path) -> int:

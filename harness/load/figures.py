@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Self
+from typing import Any, Self
 
 from harness.core.histogram import FINE_BITS, Histogram
 from harness.core.metrics import quantile
@@ -138,6 +138,7 @@ class Figures(Frozen):
     - `tokens_misfit`: successes with more content events than output tokens. `tokens_over`: those with more
       output tokens than the request allowed.
     - `violations`: broken stream rules and in how many requests; None where nobody checked.
+    - `gpu`: what cards did in the window (`harness.load.gpu.summary`); None without a GPU log.
     """
 
     window_s: float
@@ -185,6 +186,12 @@ class Figures(Frozen):
     tokens_over: int
     violations: dict[str, int] | None
     response_bytes: int
+    gpu: dict[str, Any] | None = None
+
+    @property
+    def tokens_known(self) -> int | None:
+        """Output tokens of all successes; None where a provider did not count those of one."""
+        return self.tokens_out if self.usage_known == self.successes else None
 
 
 type IsGood = Callable[[Result, Times], bool]
@@ -311,7 +318,8 @@ class Tally:
     def figures(self) -> Figures:
         """All figures so far."""
         latencies, sums = self._latencies, self._sums
-        window_ns = self.window_ns()
+        start_ns, end_ns = self.window()
+        window_ns = end_ns - start_ns
         window_s = window_ns / NS_PER_S
         requests = self._outcomes.total()
         successes = sum(self._outcomes[kind.value] for kind in Outcome if not kind.is_failure)
@@ -365,10 +373,10 @@ class Tally:
             response_bytes=sums["response_bytes"],
         )
 
-    def window_ns(self) -> int:
-        """The length of the window (`Figures`)."""
-        start = min(chain(self._due or self._starts), default=0)
-        return max(self._ends, default=start) - start
+    def window(self) -> tuple[int, int]:
+        """Start and end of the window (`Figures`), on the records' clock."""
+        start = min(self._due or self._starts, default=0)
+        return start, max(self._ends, default=start)
 
 
 def rate(amount: float, base: float) -> float | None:

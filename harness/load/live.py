@@ -138,6 +138,7 @@ class LiveView:
         self._expected = expected or plan.request_count
         self._now = Now()
         self._last_line_s = 0
+        self._note: str | None = None
         self._live = (
             Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         )
@@ -145,6 +146,10 @@ class LiveView:
     def take(self, record: Record) -> None:
         """Take in a record on the run's clock."""
         self._now.take(record)
+
+    def note(self, text: str | None) -> None:
+        """What to show beside the requests: how the cards do; None: nothing."""
+        self._note = text
 
     def refresh(self) -> None:
         """Show what is new, no more often than one can read it."""
@@ -189,6 +194,7 @@ class LiveView:
             f"ICL p50 {digits(recent.icl_ms(0.5))} p99 {digits(recent.icl_ms(0.99))} ms",
             f"{self._now.under_way():,} under way",
             self.failed(),
+            *self.notes(),
             *map(worker_line, self._now.workers.all()[:WORKERS_SHOWN]),
         ]
         return " | ".join(told)
@@ -223,7 +229,12 @@ class LiveView:
         for title, ms, unit, rate in rows:
             times.add_row(title, digits(ms(0.5)), digits(ms(0.99)), digits(rate), unit)
         failed = Text(self.failed(), style="red" if self._now.failures else "dim")
-        return Group(head, times, Text(f"{self._now.under_way():,} under way"), failed, *self.worker_lines())
+        under_way = Text(f"{self._now.under_way():,} under way")
+        return Group(head, times, under_way, failed, *map(Text, self.notes()), *self.worker_lines())
+
+    def notes(self) -> list[str]:
+        """What was noted."""
+        return [visible(self._note)] if self._note else []
 
     def worker_lines(self) -> Iterator[Text]:
         """A line a worker, of the first few."""
@@ -250,6 +261,9 @@ class Unseen:
 
     def take(self, record: Record) -> None:
         """Take in a record."""
+
+    def note(self, text: str | None) -> None:
+        """Take in a note."""
 
     def refresh(self) -> None:
         """Show nothing."""

@@ -22,9 +22,13 @@ from harness.load.accounts import accounts
 from harness.load.build import Step
 from harness.load.child import LocustChild
 from harness.load.clock import RunClock
-from harness.load.figures import Tally
+from harness.load.figures import Figures, Tally
 from harness.load.folder import Folder
 from harness.load.gather import Gatherer
+from harness.load.gpu.beside import Beside
+from harness.load.gpu.figures import Window
+from harness.load.gpu.source import Asked
+from harness.load.gpu.summary import as_object
 from harness.load.host import HostSampler, HostTold, Sample
 from harness.load.live import LiveView, Unseen, live_view
 from harness.load.rows import Keeper, run_of, worker_row
@@ -37,6 +41,8 @@ from harness.store.load_runs import Completion, LoadWriter
 POLL_S = 0.25
 CATCH_UP_S = 20.0
 """How long reducers of workers that were killed may take to write down the rest."""
+OFF = Asked()
+"""No GPU log."""
 LIBRARIES = ("locust", "gevent", "httptools")
 """Whose versions a run notes."""
 
@@ -46,7 +52,7 @@ class Wants:
     """What the user wants of every run: limits, how it is shown, more options for Locust.
 
     `sweep`: what is varied over the runs, as it was asked for. `null_test`: the client's own error.
-    `bind`: host and port at which workers of other machines join.
+    `bind`: host and port at which workers of other machines join. `gpu`: which cards are logged meanwhile.
     """
 
     slos: tuple[Slo, ...] = ()
@@ -56,6 +62,7 @@ class Wants:
     sweep: str | None = None
     null_test: ClientError | None = None
     bind: tuple[str, int] | None = None
+    gpu: Asked = OFF
 
 
 class Run:
@@ -68,6 +75,7 @@ class Run:
         self.workers = Workers()
         self.keeper = Keeper(writer)
         self.samples: list[Sample] = []
+        self.gpus = Beside(wants.gpu, folder.path)
         self.stopped = False
 
     def make(self) -> Summary:
@@ -89,10 +97,12 @@ class Run:
         with (
             HostSampler(self.clock) as host,
             stopping() as stop,
+            self.gpus,
             LocustChild(self.folder, workers, wants.locust_options, wants.bind) as child,
         ):
             while child.wait(POLL_S) is None and not stop.is_set():
                 self.gather(gatherer, host)
+                view.note(self.gpus.now())
                 view.refresh()
             self.stopped = stop.is_set()
             child.stop()
@@ -126,7 +136,7 @@ class Run:
 
     def finish(self, damage: list[str], run_id: int) -> Summary:
         """Judge a run that has ended, and complete its row."""
-        figures, books = self.tally.figures(), books_of(self.folder)
+        figures, books = self.with_gpus(self.tally.figures(), run_id), books_of(self.folder)
         workers = self.workers.all()
         told = HostTold.of(self.samples)
         judgement = judged(
@@ -158,6 +168,12 @@ class Run:
         rows = [worker_row(worker, self.clock) for worker in workers]
         self.writer.complete(completion(summary, books, judgement), rows)
         return summary
+
+    def with_gpus(self, figures: Figures, run_id: int) -> Figures:
+        """The figures with those of the cards, whose log is stored."""
+        self.gpus.keep(self.writer.path, run_id, self.clock)
+        told = self.gpus.figures(self.clock, Window(*self.tally.window()), figures.tokens_known)
+        return figures.model_copy(update={"gpu": as_object(told) if told else None})
 
 
 @contextmanager

@@ -7,6 +7,7 @@ made of the same object that `--json` prints. Text that servers sent is made vis
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -14,6 +15,7 @@ from rich.text import Text
 
 from harness.core.visible import visible
 from harness.load.figures import Figures, Spread
+from harness.load.gpu import summary as gpu
 from harness.load.plan import Closed, Frozen, Plan
 from harness.load.slo import SloRow
 from harness.load.validity import ClientError, Finding, Grade, Judgement, exit_code
@@ -139,6 +141,7 @@ def closing(summary: Summary) -> RenderableType:
         latencies(figures),
         Text(),
         rates(figures),
+        *gpu_lines(figures),
         *slo_lines(summary),
         *broken_rules(figures),
         client(summary),
@@ -208,6 +211,12 @@ def rates(figures: Figures) -> Text:
     return Text(" · ".join(told))
 
 
+def gpu_lines(figures: Figures) -> list[Text]:
+    """What cards did meanwhile, where somebody looked."""
+    told = [] if figures.gpu is None else gpu.lines(gpu.of_object(figures.gpu))
+    return [Text(visible(line)) for line in told]
+
+
 def slo_lines(summary: Summary) -> list[Text]:
     """What was asked for, and whether it was met."""
     return [
@@ -260,6 +269,7 @@ SWEPT: Mapping[str, tuple[str, str | None]] = {
     "e2e_p99_ms": ("e2el_ms", "p99"),
     "scheduled_e2e_p99_ms": ("e2el_scheduled_ms", "p99"),
     "tpot_p50_ms": ("tpot_ms", "p50"),
+    "tokens_per_joule": ("gpu", "output_tokens_per_joule"),
 }
 """Column of a sweep -> the figure, and its statistic; the most wanted first."""
 
@@ -284,8 +294,8 @@ def sweep_rows(summaries: Sequence[Summary]) -> list[dict[str, float | str | Non
 
 def cell_of(figures: Figures, name: str, statistic: str | None) -> float | None:
     """A figure, or a statistic of a distribution."""
-    found: Spread | float | None = getattr(figures, name)
+    found: Spread | dict[str, Any] | float | None = getattr(figures, name)
     if isinstance(found, Spread):
         value: float = getattr(found, statistic or "mean")
         return value
-    return found
+    return found.get(statistic or "") if isinstance(found, dict) else found

@@ -54,15 +54,16 @@ class Settings:
 class Outcome:
     """How a run went: exchanges by state (None: nobody counted to the end), and why some may be missing.
 
-
     No `failures`: all is there. `check`: how many were `checked`, `wrong` and `unchecked`; None where
-    nobody checked.
+    nobody checked. `capture`: its id in the file, and `anchor` its clock.
     """
 
     states: Mapping[str, int] | None
     failures: tuple[str, ...]
     program_code: int
     check: Mapping[str, int] | None = None
+    capture: int | None = None
+    anchor: Anchor | None = None
 
 
 def record(settings: Settings, program: Program | None) -> Outcome:
@@ -83,6 +84,7 @@ class Supervisor:
         }
         self.stopped = asyncio.Event()
         self.signal: signal.Signals | None = None
+        self.anchor: Anchor | None = None
 
     async def run(self, program: Program | None) -> Outcome:
         """The life of a run."""
@@ -96,7 +98,12 @@ class Supervisor:
         finally:
             await self.stop(proxy, writer)
         return Outcome(
-            writer.report.get("states"), tuple(failures(proxy, writer)), code, self.checked(writer)
+            states=writer.report.get("states"),
+            failures=tuple(failures(proxy, writer)),
+            program_code=code,
+            check=self.checked(writer),
+            capture=writer.report.get("capture"),
+            anchor=self.anchor,
         )
 
     def checked(self, writer: Child) -> Mapping[str, int] | None:
@@ -109,10 +116,11 @@ class Supervisor:
         settings = self.settings
         listeners = {port: asdict(upstream) for port, upstream in self.listeners.items()}
         await proxy.ready(host=settings.host, upstreams=listeners, limit=settings.limit)
+        self.anchor = Anchor.now()
         await writer.ready(
             db=str(settings.db),
             upstreams=[asdict(upstream) for upstream in settings.upstreams],
-            anchor=asdict(Anchor.now()),
+            anchor=asdict(self.anchor),
             versions=versions(),
             host=machine(),
             redact=settings.redact,

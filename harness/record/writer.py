@@ -1,8 +1,8 @@
 """The writer process: takes finished exchanges, masks their secrets, derives, stores, and says so.
 
-`python -m harness.record.writer FD` reads one JSON line from stdin (`Settings`), says `{"ready": true}`
-or `{"failed": TEXT, "code": CODE}` on stdout, and at the end what it stored. It ends with the socket FD
-and not with its supervisor: what the proxy handed over is stored, whatever happens to that one.
+`python -m harness.record.writer FD` reads one JSON line from stdin (`Settings`), says `{"ready": true,
+"capture": ID}` or `{"failed": TEXT, "code": CODE}` on stdout, and at the end what it stored. It ends with
+the socket FD and not with its supervisor: what the proxy handed over is stored, whatever happens to that one.
 
 Nothing is printed or stored before it is masked. The process steps back behind the proxy, whose stamps
 must not wait for it.
@@ -191,9 +191,9 @@ def main() -> int:
 def record(settings: Settings, descriptor: int) -> int:
     """Open the recording, store what comes, and report; the exit code."""
     with os.fdopen(descriptor, "rb", BUFFER) as source, RecordingWriter(settings.db) as recording:
-        recording.start_capture(settings.capture())
+        capture = recording.start_capture(settings.capture())
         writer = Writer(settings, recording)
-        say(ready=True)
+        say(ready=True, capture=capture)
         writer.take_all(source)
     say(states=dict(writer.states), troubles=writer.troubles)
     if writer.feed:  # all is stored by now, and told

@@ -4,13 +4,16 @@ import json
 import os
 import sqlite3
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.child import Child, harness_command
+from tests.plugins.cards import without_cards
+
+type Environment = Callable[..., dict[str, str]]
 
 MS = 1_000_000
 EVENTS = 6
@@ -71,9 +74,9 @@ type Load = Callable[..., subprocess.CompletedProcess[str]]
 def load(target: str, tmp_path: Path) -> Load:
     """Run `harness load` on the server, in a folder of its own, without the null test."""
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, env: Mapping[str, str] = os.environ) -> subprocess.CompletedProcess[str]:
         command = harness_command("load", "--target", target, "--no-null-test", *arguments)
-        environment = {**os.environ, "TMPDIR": str(tmp_path)}
+        environment = {**env, "TMPDIR": str(tmp_path)}
         return subprocess.run(
             command, capture_output=True, text=True, timeout=60, cwd=tmp_path, env=environment, check=False
         )
@@ -196,6 +199,112 @@ def test_bad_options_are_one_line(
     assert named in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not list(tmp_path.glob("**/*.db"))
+
+
+LOGGED = ("--gpu", "nvml", "--gpu-rate", "10")
+WATTS_OF_BOTH = 300
+
+
+def test_cards_are_logged_on_the_runs_clock(
+    load: Load, recordings: dict[str, Path], tmp_path: Path, cards: Environment
+) -> None:
+    environment = cards(NVML_XID="0:79@0.2")
+    done = load(*of(recordings, "good", *LOGGED, "--request-count", "40", "--json"), env=environment)
+    assert done.returncode in (0, 3), done.stderr
+    told = json.loads(done.stdout)
+    figures, gpu = told["figures"], told["figures"]["gpu"]
+    joules = WATTS_OF_BOTH * figures["window_s"]
+    assert gpu["energy_joules"] == pytest.approx(joules, rel=0.1)
+    assert gpu["output_tokens_per_joule"] == pytest.approx(40 * EVENTS / joules, rel=0.1)
+    assert [card["energy_source"] for card in gpu["gpus"]] == ["counter", "counter"]
+    path = tmp_path / "run.db"
+    (kept,) = rows(path, "SELECT figures FROM load_runs")[0]
+    assert json.loads(kept) == figures
+    ended_s = "(julianday(ended_at) - julianday(started_at)) * 86400"
+    ((first_s, last_s, sent_s, end_s, run_s),) = rows(
+        path,
+        "SELECT min(at_ns) / 1e9, max(at_ns) / 1e9, (SELECT min(sent_ns) / 1e9 FROM load_requests),"
+        f" (SELECT max(end_ns) / 1e9 FROM load_requests), (SELECT {ended_s} FROM load_runs) FROM gpu_samples",
+    )
+    assert 0 < first_s < sent_s < end_s < last_s < run_s
+    assert rows(path, "SELECT count(*) FROM gpus WHERE run_id = 1") == [(2,)]
+    assert rows(path, "SELECT code FROM gpu_events WHERE what = 'xid'") == [(79,)]
+    assert sorted(child.name for child in tmp_path.iterdir()) == ["run.db"]
+
+
+def test_a_person_reads_of_cards_too(load: Load, recordings: dict[str, Path], cards: Environment) -> None:
+    options = ("--gpu", "nvml", "--gpus", "1", "--request-count", "600", "--concurrency", "8")
+    done = load(*of(recordings, "good", *options), env=cards())
+    assert done.returncode in (0, 3), done.stderr
+    energy, card = (line for line in done.stdout.splitlines() if line.startswith(("energy ", "GPU ")))
+    assert "output tokens/J" in energy
+    assert card.startswith("GPU 1 Test Card B on ")
+    assert "power 200 W" in card
+    assert "| GPU 200 W busy " in done.stderr  # while it goes on
+
+
+def test_a_sweep_compares_tokens_a_joule(
+    load: Load, recordings: dict[str, Path], tmp_path: Path, cards: Environment
+) -> None:
+    options = ("--sweep", "concurrency=1,4", "--request-count", "20", "--db", "run.db", "--quiet")
+    done = load("--from", str(recordings["good"]), *options, *LOGGED, env={**cards(), "COLUMNS": "250"})
+    assert done.returncode in (0, 3), done.stderr
+    head, first, second = done.stdout.splitlines()[-3:]
+    assert head.split()[-3:] == ["tokens", "per", "joule"]
+    assert float(first.split()[-1]) < float(second.split()[-1])
+    counts = rows(tmp_path / "run.db", "SELECT run_id, count(*) FROM gpus GROUP BY 1")
+    assert counts == [(1, 2), (2, 2)]
+
+
+def test_cards_of_another_host(
+    load: Load, recordings: dict[str, Path], tmp_path: Path, cards: Environment
+) -> None:
+    serve = harness_command("gpu", "--serve", "127.0.0.1:0", "--rate", "10")
+    with subprocess.Popen(serve, env=cards(), stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        url = server.stdout.readline().split()[4]
+        options = ("--request-count", "40", "--json", "--quiet", "--gpu-rate", "10")
+        done = load(*of(recordings, "good", *options, "--gpu", url), env=without_cards())
+        server.terminate()
+        server.stdout.read()
+    assert (done.returncode in (0, 3), done.stderr) == (True, "")
+    figures = json.loads(done.stdout)["figures"]
+    assert figures["gpu"]["energy_joules"] == pytest.approx(WATTS_OF_BOTH * figures["window_s"], rel=0.2)
+    assert rows(tmp_path / "run.db", "SELECT count(*) FROM gpu_samples WHERE error_ns > 0")[0][0] > 5
+
+
+@pytest.mark.parametrize("source", ["nvml", "http://127.0.0.1:1"])
+def test_without_cards_the_run_goes_on_and_one_line_says_so(
+    source: str, load: Load, recordings: dict[str, Path], tmp_path: Path, cards: Environment
+) -> None:
+    environment = cards(NVML_INIT="9")
+    with_log = load(*of(recordings, "good", "--quiet", "--json", "--gpu", source), env=environment)
+    (line,) = with_log.stderr.splitlines()
+    assert line.endswith(": the run goes on without a GPU log")
+    assert with_log.returncode in (0, 3)
+    assert json.loads(with_log.stdout)["figures"]["gpu"] is None
+    assert rows(tmp_path / "run.db", "SELECT count(*) FROM load_requests") == [(8,)]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--gpu", "dcgm"), "there is no GPU source 'dcgm': 'nvml', a URL, or 'off'"),
+        (("--gpu", "nvml", "--gpus", "7"), "there is no GPU '7'; there are 0 (GPU-00000000-aaaa)"),
+        (("--gpu", "nvml", "--gpu-rate", "20"), "20 samples a second is out of bounds"),
+        (("--gpu", "ftp://host"), "'ftp://host' is no URL to read GPU metrics from"),
+        (("--gpus", "0"), "--gpus needs --gpu"),
+        (("--gpu-rate", "2"), "--gpu-rate needs --gpu"),
+    ],
+)
+def test_cards_that_are_asked_for_wrongly(
+    options: tuple[str, ...], said: str, load: Load, tmp_path: Path, cards: Environment
+) -> None:
+    done = load(*options, env=cards())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert said in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_no_target_is_one_line() -> None:

@@ -119,6 +119,17 @@ def test_warm_up_is_apart() -> None:
     assert figures.ttft_ms == spread(2, 100, 100, 100)
 
 
+def test_the_window_and_its_tokens() -> None:
+    tally = Tally()
+    assert tally.window() == (0, 0)
+    tally.take(made_result(0, sent=100, end=150, tokens_out=3))
+    tally.take(made_result(1, sent=50, end=120, tokens_out=4))
+    assert tally.window() == (50 * MS, 150 * MS)
+    assert tally.figures().tokens_known == 7
+    tally.take(made_result(2, sent=60, end=120, tokens_out=None))
+    assert (tally.figures().tokens_out, tally.figures().tokens_known) == (7, None)
+
+
 def test_nothing_measured_has_no_figures() -> None:
     tally = Tally()
     tally.take(made_tick(1, 0.5))

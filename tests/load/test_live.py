@@ -52,6 +52,17 @@ def test_a_line_tells_the_last_ten_seconds() -> None:
     assert "2 failed" in view.line(30 * S)
 
 
+def test_what_is_noted_is_shown_until_something_else_is() -> None:
+    view = view_on(Console(file=StringIO()))
+    view.note("GPU 412 W\x1b")
+    assert "| 2 failed (http: 429 2) | GPU 412 W␛ | worker 0" in view.line(5 * S)
+    terminal = Console(file=StringIO(), force_terminal=True, width=100)
+    terminal.print(view.display(5 * S))
+    assert "GPU 412 W␛" in terminal.file.getvalue()  # type: ignore[attr-defined]
+    view.note(None)
+    assert "GPU" not in view.line(5 * S)
+
+
 def test_seconds_that_are_over_are_forgotten() -> None:
     now = Now()
     now.take(made_worker())

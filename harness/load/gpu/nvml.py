@@ -8,7 +8,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from harness.core.errors import BadInput, MissingExtra
+from harness.core.errors import MissingExtra
+from harness.load.gpu.absent import Absent
 
 type Api = Any
 """The module `pynvml`, after its `nvmlInit`; it has no types."""
@@ -25,7 +26,7 @@ FUNCTION_NOT_FOUND = 13
 TIMEOUT = 10
 
 
-class NoDriver(BadInput):
+class NoDriver(Absent):
     """There is no NVIDIA driver, or it does not work."""
 
 

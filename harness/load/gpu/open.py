@@ -22,7 +22,7 @@ class Source(Protocol):
 
 
 def opened(source: str, rate_hz: float, gpus: Iterable[str] = ()) -> Source:
-    """Open a source. Raises BadInput, NoDriver, MissingExtra, each in one line."""
+    """Open a source. Raises BadInput, Absent, MissingExtra, each in one line."""
     if not LEAST_HZ <= rate_hz <= MOST_HZ:
         raise BadInput(f"{rate_hz:g} samples a second is out of bounds: from {LEAST_HZ:g} to {MOST_HZ:g}")
     wanted = split(gpus)

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from harness.core.errors import BadInput, MissingExtra
 from harness.load.gpu import dcgm, served
+from harness.load.gpu.absent import Absent
 from harness.load.gpu.devices import chosen
 from harness.load.gpu.readings import Families, Reading, Span
 from harness.load.gpu.records import Card, Emit, Ended, Event, Sample, What, clock_record
@@ -50,7 +51,8 @@ class Known:
 class UrlReader:
     """Reads a URL `rate_hz` times a second (its path is /metrics where it has none).
 
-    Raises BadInput where the first answer is none of the known formats, or none comes.
+    Raises Absent where the first answer is none of the known formats, tells of no card, or none comes;
+    BadInput for what is no URL, and for cards that are not there.
     """
 
     def __init__(self, url: str, rate_hz: float, gpus: Sequence[str] = ()) -> None:
@@ -58,10 +60,10 @@ class UrlReader:
         try:
             first = self.read()
         except Unreachable as error:
-            raise BadInput(f"no GPU metrics at {self.url}: {error}") from None
+            raise Absent(f"no GPU metrics at {self.url}: {error}") from None
         self.wanted = frozenset(chosen([reading.card for reading in first], gpus))
         if not self.wanted:
-            raise BadInput(f"{self.url} tells of no GPU")
+            raise Absent(f"{self.url} tells of no GPU")
         self.cards: Sequence[Card] = [each.card for each in first if each.card.gpu in self.wanted]
         self.known: dict[str, Known] = {}
         self.is_away = False

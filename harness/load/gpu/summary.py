@@ -4,11 +4,12 @@ The law of this file: pure. In JSON, names end in their unit and what is not kno
 they were figured, the lines round them.
 """
 
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, fields
 from typing import Any
 
-from harness.load.gpu.figures import CardFigures, Energy, Figures
+from harness.load.gpu.figures import CardFigures, Energy, Figures, Gauge
+from harness.load.gpu.records import Card
 
 GIB = 1024**3
 MW_PER_W = 1000
@@ -42,6 +43,29 @@ def card_object(figures: CardFigures) -> dict[str, Any]:
         "energy_source": energy.source if energy else None,
         **told,
     }
+
+
+def of_object(told: Mapping[str, Any]) -> Figures:
+    """The figures of what `as_object` gave, also once it was stored as JSON."""
+    cards = tuple(card_figures_of(card) for card in told["gpus"])
+    return Figures(cards, told["energy_joules"], told["output_tokens_per_joule"], told["unreachable"])
+
+
+def card_figures_of(told: Mapping[str, Any]) -> CardFigures:
+    """The figures of a card of what `card_object` gave."""
+    facts = {name: told[name] for name in Card.model_fields if name != "kind"}
+    plain = {field.name: told[field.name] for field in fields(CardFigures) if field.name in told}
+    joules = told["energy_joules"]
+    changed = {
+        "card": Card(**facts),
+        "energy": None
+        if joules is None
+        else Energy(joules, told["energy_error_joules"], told["energy_source"]),
+        "gauges": {name: Gauge(**gauge) for name, gauge in told["gauges"].items()},
+        "xids": tuple(told["xids"]),
+        "notes": tuple(told["notes"]),
+    }
+    return CardFigures(**plain | changed)
 
 
 def lines(figures: Figures) -> Iterator[str]:

@@ -10,8 +10,9 @@ from threading import Event
 
 import pytest
 
+from harness.core.errors import BadInput
 from harness.load.gpu.records import Ended
-from harness.load.gpu.source import GpuLog
+from harness.load.gpu.source import Asked, GpuLog
 from tests.plugins.cards import GPU_A, Log, without_cards
 
 type Environment = Callable[..., dict[str, str]]
@@ -87,6 +88,30 @@ def test_off_says_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_can_be_had(
+    cards: Environment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use(cards(), monkeypatch)
+    for asked in (Asked("nvml", 10, ("1",)), Asked()):
+        assert asked.checked() == asked
+    with pytest.raises(BadInput, match="there is no GPU '2'"):
+        Asked("nvml", gpus=("2",)).checked()
+    assert capsys.readouterr().err == ""
+    use(cards(NVML_INIT="9"), monkeypatch)
+    assert Asked("nvml", 10, ("1",)).checked() == Asked()
+    assert capsys.readouterr().err == (
+        "no NVIDIA driver here (Driver Not Loaded): the run goes on without a GPU log\n"
+    )
+
+
+def test_what_is_asked_for_wrongly_is_an_error_at_the_start_too(
+    cards: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(cards(), monkeypatch)
+    with pytest.raises(BadInput, match="there is no GPU '2'"):
+        GpuLog.start("nvml", tmp_path, gpus=["2"])
+
+
 def test_a_context_ends_it(cards: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use(cards(NVML_CARDS="1"), monkeypatch)
     log = GpuLog.start("nvml", tmp_path)
@@ -94,6 +119,18 @@ def test_a_context_ends_it(cards: Environment, tmp_path: Path, monkeypatch: pyte
     with log:
         assert log.process.poll() is None
     assert log.process.returncode == 0
+
+
+def test_a_log_that_breaks_off_is_told(
+    cards: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use(cards(NVML_CARDS="1"), monkeypatch)
+    log = GpuLog.start("nvml", tmp_path)
+    assert log is not None
+    with log:
+        log.process.kill()
+        log.process.wait()
+    assert capsys.readouterr().err == "the GPU log broke off: it was ended\n"
 
 
 def test_it_ends_when_who_started_it_ends(cards: Environment, tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 import json
 
+import pytest
+
 from harness.load.gpu.figures import CardFigures, Energy, Figures, Gauge
 from harness.load.gpu.records import Card
-from harness.load.gpu.summary import as_object, lines
+from harness.load.gpu.summary import as_object, lines, of_object
 
 CARD = Card(gpu="GPU-1", host="node", index=3, name="Card", memory_total_bytes=80 << 30)
 FULL = CardFigures(
@@ -46,6 +48,18 @@ def test_what_is_not_known_is_left_out() -> None:
     bare = CardFigures(card=CARD, samples=0, covered=0)
     assert list(lines(Figures((bare,), None, None))) == ["GPU 3 Card on node"]
     assert list(lines(Figures((), 10.0, None))) == ["energy 10 J"]
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [
+        Figures((FULL, FULL), 12_345.6, 2.5, unreachable=1),
+        Figures((CardFigures(card=CARD, samples=0, covered=0),), None, None),
+    ],
+    ids=["full", "bare"],
+)
+def test_json_gives_the_figures_back(figures: Figures) -> None:
+    assert of_object(json.loads(json.dumps(as_object(figures)))) == figures
 
 
 def test_as_json() -> None:
