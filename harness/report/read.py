@@ -1,18 +1,33 @@
-"""Reads what a report is made of out of a recording. The only IO of the package."""
+"""Reads reports out of recordings. The only IO of the package."""
 
 from pathlib import Path
 
+from harness.core.derive import derive
+from harness.report.exchanges import recording_report
 from harness.report.lanes import CardLog
-from harness.report.run import RunRows
+from harness.report.model import RecordingReport, RunReport
+from harness.report.run import RunRows, run_report
 from harness.store.gpu_log import Owner, gpu_events, gpu_samples, gpus
 from harness.store.load_runs import host_samples, load_requests, load_run, load_runs
-from harness.store.open import head_of
+from harness.store.open import head_of, open_recording
 from harness.store.snapshot import MAGIC
 
 
 def holds_runs(path: Path) -> bool:
     """Whether a file is a recording with load runs in it; BadInput where it is no recording at all."""
     return head_of(path).startswith(MAGIC) and bool(load_runs(path))
+
+
+def read_run(path: Path, run_id: int | None = None) -> RunReport:
+    """The report of a load run, the last one where none is named. BadInput: there is none, or it is damaged."""
+    return run_report(run_rows(path, run_id))
+
+
+def read_exchanges(path: Path) -> RecordingReport:
+    """The report of a recording's exchanges, read one by one. BadInput: it is no recording, or damaged."""
+    with open_recording(path) as opened:
+        told = ((exchange, derive(exchange)) for exchange in opened.exchanges())
+        return recording_report(path.name, opened.captures(), told)
 
 
 def run_rows(path: Path, run_id: int | None = None) -> RunRows:

@@ -171,7 +171,7 @@ def distributions(measured: Sequence[Row]) -> Iterator[Distribution]:
             yield distribution
 
 
-ORDER = ("ttft_ms", "icl_ms", "tpot_ms", "e2el_ms", "e2el_scheduled_ms", "ttst_ms", "schedule_delay_ms")
+ORDER = ("ttft_ms", "icl_ms", "tpot_ms", "e2el_ms", "e2el_scheduled_ms", "schedule_delay_ms", "ttst_ms")
 
 
 def over_time(measured: Sequence[Row], axis: Axis) -> Iterator[OverTime]:

@@ -53,8 +53,8 @@ LATENCIES = (
     Latency("ttst_ms", "TTST", "from the first token to the second", lambda r: gap(r, "first_token_ns", "second_token_ns")),
     Latency("tpot_ms", "TPOT", "mean time of a token after the first", tpot),
     Latency("e2el_ms", "E2E from send", "from sending to the last byte", lambda r: gap(r, "sent_ns", "end_ns")),
-    Latency("e2el_scheduled_ms", "E2E from schedule", "from the due time to the last byte, with what the client let wait", lambda r: gap(r, "scheduled_ns", "end_ns")),
-    Latency("schedule_delay_ms", "Schedule lag", "from the due time to sending, failures included", lambda r: gap(r, "scheduled_ns", "sent_ns"), failures_too=True),
+    Latency("e2el_scheduled_ms", "E2E from schedule", "from the due time to the last byte", lambda r: gap(r, "scheduled_ns", "end_ns")),
+    Latency("schedule_delay_ms", "Schedule lag", "from the due time to sending, of all requests", lambda r: gap(r, "scheduled_ns", "sent_ns"), failures_too=True),
 )  # fmt: skip
 """All but the gaps between tokens, of which a request has many."""
 

@@ -74,21 +74,21 @@ function axis(more) {
     values: (u, splits) => splits.map(tick), ...more,
   };
 }
-const timeAxis = () => axis({ values: (u, splits) => splits.map(v => `${tick(v)} s`) });
+const timeAxis = () => axis({ size: 28, values: (u, splits) => splits.map(v => `${tick(v)} s`) });
 
 function options(holder, more) {
   const high = parseInt(getComputedStyle(holder).getPropertyValue("--high"), 10);
   return {
-    width: Math.max(200, holder.clientWidth), height: high - (more.legend?.show === false ? 0 : 24),
+    width: Math.max(200, holder.clientWidth), height: high - (more.legend?.show === false || holder.closest(".lanes") ? 0 : 24),
     pxAlign: 1, padding: [8, 12, 0, 0],
     ...more,
     cursor: { points: { size: 7 }, drag: { x: false, y: false }, ...more.cursor },
-    legend: { markers: { width: 0, size: 10, fill: (u, i) => u.series[i]._fill ?? u.series[i]._stroke }, ...more.legend },
+    legend: { markers: { width: 0, fill: (u, i) => `var(--${u.series[i].named ?? "muted"})` }, ...more.legend },
   };
 }
 
 function line(label, name, more) {
-  return { label, stroke: () => colour(name), width: 1.75, points: { show: false }, spanGaps: true,
+  return { label, named: name, stroke: () => colour(name), width: 1.75, points: { show: false }, spanGaps: true,
     value: (u, v) => digits(v), ...more };
 }
 
@@ -151,7 +151,7 @@ function drawDots(u, over) {
 function top(over) {
   const dots = over.dots_ms.filter((_, i) => over.dots_s[i] >= view[0] && over.dots_s[i] <= view[1]).sort((a, b) => a - b);
   let most = dots.length ? dots[Math.min(dots.length - 1, Math.floor(dots.length * 0.985))] : 0;
-  for (const values of [over.p90_ms, over.p50_ms]) {
+  for (const values of [over.p99_ms]) {
     values.forEach((v, i) => { if (v !== null && over.at_s[i] >= view[0] && over.at_s[i] <= view[1]) most = Math.max(most, v); });
   }
   return most ? most * 1.15 : 1;
@@ -173,10 +173,10 @@ const BUILDERS = {
 
   lane(holder) {
     const lane = runOf(holder).lanes[holder.dataset.index];
-    const most = lane.unit === "%" ? [0, 100] : null;
+    const most = lane.unit === "%" ? [0, 100] : null, isLast = Number(holder.dataset.index) === data.lanes.length - 1;
     const plot = new uPlot(overTimeOptions(holder, {
       scales: { y: { range: (u, low, high) => most ?? [0, (high || 1) * 1.15] } },
-      axes: [{ ...timeAxis(), size: 26 }, axis({ size: 56, space: 26 })],
+      axes: [axis({ size: isLast ? 28 : 8, values: (u, splits) => splits.map(v => isLast ? `${tick(v)} s` : "") }), axis({ size: 56, space: 26 })],
       series: [{ label: "at", value: (u, v) => v === null ? "–" : `${digits(v)} s` },
         ...lane.series.map((s, i) => line(s.name, `s${i % 4 + 1}`, i || lane.series.length > 1 ? {} : { fill: () => colour("dot") }))],
       hooks: { draw: [drawMarks] },
@@ -192,11 +192,12 @@ const BUILDERS = {
     const [low, high] = [Math.min(...shown.map(d => d.edges_ms[0])), Math.max(...shown.map(d => d.edges_ms.at(-1)))];
     const isLog = high / low > 8;
     const inside = shown.length === 1 ? shown[0] : null;
-    const tables = shown.map(d => [[d.edges_ms[0], ...d.curve_ms], [0, ...d.curve_share.map(s => s * 100)]]);
+    const tables = shown.map(d => [[d.edges_ms[0], ...d.curve_ms.map(at => Math.max(at, d.edges_ms[0]))], [0, ...d.curve_share.map(s => s * 100)]]);
     const joined = tables.length === 1 ? ascending(tables[0]) : uPlot.join(tables.map(ascending));
     const plot = new uPlot(options(holder, {
+      padding: [inside ? 18 : 8, 12, 0, 0],
       scales: { x: { time: false, distr: isLog ? 3 : 1, range: () => [low, high] }, y: { range: () => [0, 100] } },
-      axes: [axis(isLog ? { splits: (u, i, least, most) => decades(least, most), filter: (u, splits) => roomy(u, splits), values: (u, s) => s.map(v => v === null ? "" : `${tick(v)}`) } : {}),
+      axes: [axis(isLog ? { size: 28, splits: (u, i, least, most) => decades(least, most), filter: (u, splits) => roomy(u, splits), values: (u, s) => s.map(v => v === null ? "" : tick(v)) } : { size: 28 }),
         axis({ size: 46, values: (u, s) => s.map(v => `${v} %`), splits: () => [0, 25, 50, 75, 100] })],
       series: [{ label: "ms", value: (u, v) => digits(v) },
         ...shown.map((d, i) => line(shown.length > 1 ? "AB"[i] : "share", `s${i + 1}`, { value: (u, v) => v === null || v === undefined ? "–" : `${digits(v)} %`, width: 2 }))],
@@ -283,18 +284,17 @@ function drawQuantiles(u, distribution) {
   context.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
   context.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
   context.lineWidth = devicePixelRatio;
-  let last = -1e9;
+  let taken = -1e9;
   for (const name of ["p50", "p99"]) {
-    const x = u.valToPos(distribution.spread[name], "x", true);
-    context.strokeStyle = context.fillStyle = colour("text");
-    context.globalAlpha = 0.75;
+    const x = u.valToPos(Math.max(distribution.spread[name], distribution.edges_ms[0]), "x", true);
+    context.strokeStyle = context.fillStyle = colour("muted");
     context.beginPath(); context.moveTo(x, y); context.lineTo(x, y + height); context.stroke();
-    const text = `${name} ${digits(distribution.spread[name])}`, wide = context.measureText(text).width + 6 * devicePixelRatio;
-    const fitsRight = x + wide < left + width;
-    context.textAlign = fitsRight ? "left" : "right";
-    const row = x - last < wide ? 2 : 1;
-    context.fillText(text, x + (fitsRight ? 4 : -4) * devicePixelRatio, y + 12 * row * devicePixelRatio);
-    last = x;
+    const text = `${name} ${digits(distribution.spread[name])}`, half = context.measureText(text).width / 2;
+    const middle = Math.max(Math.min(Math.max(x, left + half), left + width - half), taken + half);
+    context.textAlign = "center";
+    context.fillStyle = colour("text");
+    context.fillText(text, middle, y - 6 * devicePixelRatio);
+    taken = middle + half + 8 * devicePixelRatio;
   }
   context.restore();
 }
@@ -388,23 +388,21 @@ function exchangeRows() {
 function waterfall(holder, rows) {
   const only = document.getElementById("only-failed"), detail = document.getElementById("detail");
   let shown = Array.from({ length: rows.count }, (_, i) => i), chosen = -1;
-  // The rows that are under way in the view: all between the first and the last of them.
+  // Rows of the view: what was under way in it, so that nothing stands empty.
+  let inView = shown;
   function rowRange() {
-    let low = -1, high = -1;
-    for (let k = 0; k < shown.length; k++) {
-      if (rows.to[shown[k]] >= view[0] && rows.from[shown[k]] <= view[1]) { if (low < 0) low = k; high = k; }
-    }
-    return low < 0 ? [-0.5, 0.5] : [low - 0.5, Math.max(high, low + 7) + 0.5];
+    inView = shown.filter(i => rows.to[i] >= view[0] && rows.from[i] <= view[1]);
+    return [-0.5, Math.max(inView.length, 8) - 0.5];
   }
   function draw(u) {
     const context = u.ctx, { left, top: y0, width, height } = u.bbox, fine = devicePixelRatio;
-    const first = Math.max(0, Math.ceil(u.scales.y.min)), last = Math.min(shown.length - 1, Math.floor(u.scales.y.max));
+    const first = Math.max(0, Math.ceil(u.scales.y.min)), last = Math.min(inView.length - 1, Math.floor(u.scales.y.max));
     const perRow = height / (u.scales.y.max - u.scales.y.min), thick = Math.min(22 * fine, Math.max(fine, perRow - (perRow > 3 * fine ? fine : 0)));
     const stride = Math.max(1, Math.floor(1.0 / (perRow / fine)));
     context.save();
     context.beginPath(); context.rect(left, y0, width, height); context.clip();
     for (let k = first; k <= last; k += stride) {
-      const i = stride === 1 ? shown[k] : telling(k, Math.min(last, k + stride - 1));
+      const i = stride === 1 ? inView[k] : telling(k, Math.min(last, k + stride - 1));
       const middle = u.valToPos(k, "y", true);
       rows.segments(i, (from, to, name, share = 1) => {
         const a = u.valToPos(from, "x", true), b = to === null ? a + Math.max(fine, Math.min(2 * fine, perRow / 6)) : u.valToPos(to, "x", true);
@@ -418,9 +416,9 @@ function waterfall(holder, rows) {
   }
   // Of rows that share a line of pixels: a failure, else the longest.
   function telling(low, high) {
-    let best = shown[low];
+    let best = inView[low];
     for (let k = low; k <= high; k++) {
-      const i = shown[k];
+      const i = inView[k];
       if (rows.failed(i) !== rows.failed(best) ? rows.failed(i) : rows.worst(i) > rows.worst(best)) best = i;
     }
     return best;
@@ -437,11 +435,11 @@ function waterfall(holder, rows) {
   }
   const plot = new uPlot(overTimeOptions(holder, {
     scales: { y: { dir: -1, range: rowRange } },
-    axes: [timeAxis(), axis({ size: 64, values: (u, s) => s.map(v => Number.isInteger(v) && shown[v] !== undefined ? tick(rows.number(shown[v])) : "") })],
+    axes: [timeAxis(), axis({ size: 64, values: (u, s) => s.map(v => Number.isInteger(v) && inView[v] !== undefined ? tick(rows.number(inView[v])) : "") })],
     series: [{}, { paths: () => null, points: { show: false } }], legend: { show: false },
     cursor: { points: { show: false } },
     hooks: { draw: [draw], setCursor: [u => {
-      if (u.cursor.event && u.cursor.top >= 0 && holder.matches(":hover")) choose(shown[Math.round(u.posToVal(u.cursor.top, "y"))], u);
+      if (u.cursor.event && u.cursor.top >= 0 && holder.matches(":hover")) choose(inView[Math.round(u.posToVal(u.cursor.top, "y"))], u);
     }] },
   }), [[span[0], span[1]], [0, Math.max(1, rows.count - 1)]], holder);
   only?.addEventListener("change", () => {
@@ -451,9 +449,8 @@ function waterfall(holder, rows) {
   });
   holder.dataset.rows = shown.length;
   const step = by => {
-    const [low, high] = [Math.max(0, Math.ceil(plot.scales.y.min)), Math.min(shown.length - 1, Math.floor(plot.scales.y.max))];
-    const place = shown.indexOf(chosen);
-    choose(shown[place < 0 ? low : Math.min(high, Math.max(low, place + by))], plot);
+    const place = inView.indexOf(chosen);
+    choose(inView[place < 0 ? 0 : Math.min(inView.length - 1, Math.max(0, place + by))], plot);
   };
   return { plot, onTime: true, points: rows.count, keys: { ArrowDown: () => step(1), ArrowUp: () => step(-1) } };
 }
