@@ -18,18 +18,26 @@ MOST = 2
 
 def report(
     recordings: Annotated[
-        list[Path], typer.Argument(metavar="RUN [RUN]", help="Recording (.db) of one or two load runs, or of exchanges.")
+        list[Path],
+        typer.Argument(metavar="RUN [RUN]", help="Recording (.db) of one or two load runs, or of exchanges."),
     ],
     run: Annotated[
         list[int] | None,
-        typer.Option("--run", metavar="ID", help="Which load run; twice: two of them. [default: the last]", show_default=False),
+        typer.Option(
+            "--run",
+            metavar="ID",
+            help="Which load run; twice: two of them. [default: the last]",
+            show_default=False,
+        ),
     ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Page to write. [default: NAME.html, here]", show_default=False),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the same as JSON.")] = False,
-    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print a short summary for a pull request.")] = False,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print a short summary for a pull request.")
+    ] = False,
 ) -> None:
     """Make a page of a load run: its verdict, latencies, waterfall, GPUs and hosts on one clock.
 

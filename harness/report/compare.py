@@ -83,13 +83,20 @@ def differences(a: RunReport, b: RunReport, *, trusted: bool) -> Iterator[Differ
             title = (spreads[0] | spreads[1])[name].title
             yield difference(f"{title} {statistic}", "ms", *values, more_is_better=False if trusted else None)
     for name, title, unit, more in RATES:
-        yield from known(title, unit, lambda run, name=name: (run.figures or {}).get(name), a, b, more if trusted else None)
+        yield from known(
+            title, unit, lambda run, name=name: (run.figures or {}).get(name), a, b, more if trusted else None
+        )
     yield from known("error rate", "%", error_percent, a, b, False if trusted else None)
     yield from known("tokens a joule", "", tokens_per_joule, a, b, True if trusted else None)
 
 
 def known(
-    title: str, unit: str, of: Callable[[RunReport], float | None], a: RunReport, b: RunReport, more: bool | None
+    title: str,
+    unit: str,
+    of: Callable[[RunReport], float | None],
+    a: RunReport,
+    b: RunReport,
+    more: bool | None,
 ) -> Iterator[Difference]:
     """The difference of a figure that at least one run has."""
     values = of(a), of(b)
@@ -119,7 +126,11 @@ def difference(
 ) -> Difference:
     """A figure of both runs."""
     change = None if a is None or b is None else ratio(a, b)
-    better = None if change is None or more_is_better is None or abs(change) <= SAME else (change > 0) == more_is_better
+    better = (
+        None
+        if change is None or more_is_better is None or abs(change) <= SAME
+        else (change > 0) == more_is_better
+    )
     return Difference(title=title, unit=unit, a=a, b=b, change=change, better=better)
 
 

@@ -57,7 +57,9 @@ class ModelTally:
             tokens_in=self.tokens.get("in"),
             tokens_out=self.tokens.get("out"),
             tokens_per_s=round(self.timed_tokens * NS_PER_S / self.timed_ns, 3) if self.timed_ns else None,
-            ttft=distribution_of("ttft_ms", "TTFT", "from the request’s last byte to the first token", self.ttft_us),
+            ttft=distribution_of(
+                "ttft_ms", "TTFT", "from the request’s last byte to the first token", self.ttft_us
+            ),
             icl=distribution_of("icl_ms", "ICL", "every gap between two events with tokens", self.icl_us),
         )
 
@@ -118,7 +120,9 @@ def timelines_of(lines: Sequence[Line], keys: Sequence[tuple[str, str]], left_ou
         state=tuple(line.exchange.state.value for line in ordered),
         path=tuple(shown(f"{line.exchange.request.method} {line.exchange.request.path}") for line in ordered),
         status=tuple(line.exchange.response.status if line.exchange.response else None for line in ordered),
-        headers_us=tuple(rounded(line.exchange.response.headers_ns) if line.exchange.response else None for line in ordered),
+        headers_us=tuple(
+            rounded(line.exchange.response.headers_ns) if line.exchange.response else None for line in ordered
+        ),
         end_us=tuple(rounded(end_of(line.exchange)) for line in ordered),
         tokens_out=tuple(line.tokens_out for line in ordered),
         marks_us=tuple(line.marks_us for line in ordered),

@@ -59,7 +59,9 @@ GPU_LANES: tuple[tuple[str, str, tuple[Line, ...]], ...] = (
 def request_lanes(rows: Sequence[Row], axis: Axis) -> Iterator[Lane]:
     """What was under way, tokens a second (evenly over each answer), requests a second."""
     at_s = axis.middles_s()
-    yield lane("Under way", "requests", at_s, [("requests", means(chain.from_iterable(map(stay, rows)), axis))])
+    yield lane(
+        "Under way", "requests", at_s, [("requests", means(chain.from_iterable(map(stay, rows)), axis))]
+    )
     tokens = [change for row in rows if not is_failure(row) for change in pace(row)]
     if tokens:
         yield lane("Output tokens", "tokens/s", at_s, [("of successes", means(tokens, axis))])
@@ -106,8 +108,12 @@ def lanes_of_host(host: str, rows: Sequence[Row]) -> Iterator[Lane]:
 
 def speeds(rows: Sequence[Row], column: str) -> tuple[float | None, ...]:
     """A counter of bytes as MB a second since the sample before."""
-    steps = ((after[column] - before[column], after["at_ns"] - before["at_ns"]) for before, after in pairwise(rows))
-    known = (round(amount / MB / (ns / NS_PER_S), 4) if ns > 0 and amount >= 0 else None for amount, ns in steps)
+    steps = (
+        (after[column] - before[column], after["at_ns"] - before["at_ns"]) for before, after in pairwise(rows)
+    )
+    known = (
+        round(amount / MB / (ns / NS_PER_S), 4) if ns > 0 and amount >= 0 else None for amount, ns in steps
+    )
     return (None, *known)
 
 
@@ -124,7 +130,9 @@ def gpu_lanes(logs: Iterable[CardLog]) -> Iterator[Lane]:
 
 def scaled(rows: Sequence[Row], line: Line) -> tuple[float | None, ...]:
     """A counter in the unit of its lane."""
-    return tuple(None if row[line.column] is None else round(row[line.column] * line.factor, 4) for row in rows)
+    return tuple(
+        None if row[line.column] is None else round(row[line.column] * line.factor, 4) for row in rows
+    )
 
 
 def card_title(card: Row) -> str:
@@ -143,7 +151,9 @@ def thinned(rows: Sequence[Row], most: int = MOST_POINTS) -> Sequence[Row]:
     return rows[:: -(-len(rows) // most)] if rows else rows
 
 
-def lane(title: str, unit: str, at_s: tuple[float, ...], lines: Iterable[tuple[str, tuple[float | None, ...]]]) -> Lane:
+def lane(
+    title: str, unit: str, at_s: tuple[float, ...], lines: Iterable[tuple[str, tuple[float | None, ...]]]
+) -> Lane:
     """A lane of named lines."""
     return Lane(title=title, unit=unit, at_s=at_s, series=tuple(Series(name=n, values=v) for n, v in lines))
 

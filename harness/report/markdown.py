@@ -68,12 +68,19 @@ def run_parts(report: RunReport) -> list[str]:
     """What is told of a run."""
     figures = report.figures or {}
     rows = [
-        (d.title, *(words.digits(getattr(d.spread, q)) for q in ("p50", "p90", "p99", "max")), words.whole(d.spread.count))
+        (
+            d.title,
+            *(words.digits(getattr(d.spread, q)) for q in ("p50", "p90", "p99", "max")),
+            words.whole(d.spread.count),
+        )
         for d in report.latencies
     ]
     rates = [
         f"{words.digits(figures[name])} {unit}"
-        for name, unit in (("request_throughput", "requests/s"), ("output_token_throughput", "output tokens/s"))
+        for name, unit in (
+            ("request_throughput", "requests/s"),
+            ("output_token_throughput", "output tokens/s"),
+        )
         if figures.get(name) is not None
     ]
     if report.gpu and report.gpu.tokens_per_joule is not None:
@@ -103,11 +110,19 @@ def failures_line(report: RunReport) -> str:
 def comparison_parts(report: Comparison) -> list[str]:
     """What is told of two runs."""
     rows = [
-        (row.title, words.with_unit(row.a, row.unit), words.with_unit(row.b, row.unit), change_cell(row.change, row.better))
+        (
+            row.title,
+            words.with_unit(row.a, row.unit),
+            words.with_unit(row.b, row.unit),
+            change_cell(row.change, row.better),
+        )
         for row in report.differences
     ]
     return [
-        "\n".join(f"- {name}: **{SIGNS[run.verdict.verdict]}** {about_of(run)}" for name, run in (("A", report.a), ("B", report.b))),
+        "\n".join(
+            f"- {name}: **{SIGNS[run.verdict.verdict]}** {about_of(run)}"
+            for name, run in (("A", report.a), ("B", report.b))
+        ),
         "\n".join(f"- {plain(line)}" for line in report.caution),
         table(("figure", "A", "B", "change"), *rows),
     ]
@@ -125,10 +140,17 @@ def recording_parts(report: RecordingReport) -> list[str]:
         (
             f"{code(model.model)} {model.dialect}",
             words.whole(model.exchanges),
-            *(words.digits(getattr(d.spread, q)) if d else words.NOTHING for d in (model.ttft, model.icl) for q in ("p50", "p99")),
+            *(
+                words.digits(getattr(d.spread, q)) if d else words.NOTHING
+                for d in (model.ttft, model.icl)
+                for q in ("p50", "p99")
+            ),
             words.digits(model.tokens_per_s),
         )
         for model in report.models
     ]
     titles = ("model", "exchanges", "TTFT p50 ms", "TTFT p99 ms", "ICL p50 ms", "ICL p99 ms", "tokens/s")
-    return [f"{words.whole(report.exchanges)} exchanges in {code(report.file)}", table(titles, *rows) if rows else ""]
+    return [
+        f"{words.whole(report.exchanges)} exchanges in {code(report.file)}",
+        table(titles, *rows) if rows else "",
+    ]

@@ -23,7 +23,10 @@ SCRIPTS = ("uPlot.iife.min.js", "report.js")
 STYLES = ("uPlot.min.css", "report.css")
 ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 """What may not stand in a data block as it is; in JSON these occur in strings alone."""
-NOT_DRAWN = {"a": {"waterfall": True, "lanes": True, "about": True}, "b": {"waterfall": True, "lanes": True, "about": True}}
+NOT_DRAWN = {
+    "a": {"waterfall": True, "lanes": True, "about": True},
+    "b": {"waterfall": True, "lanes": True, "about": True},
+}
 """Of a comparison, what its charts do not show."""
 
 

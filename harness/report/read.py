@@ -37,7 +37,9 @@ def run_rows(path: Path, run_id: int | None = None) -> RunRows:
     return RunRows(
         file=path.name,
         run=run,
-        sweep=[other for other in load_runs(path) if run["sweep"] is not None and other["sweep"] == run["sweep"]],
+        sweep=[
+            other for other in load_runs(path) if run["sweep"] is not None and other["sweep"] == run["sweep"]
+        ],
         requests=list(load_requests(path, run["id"])),
         hosts=host_samples(path, run["id"]),
         cards=[CardLog(card, list(gpu_samples(path, card["id"]))) for card in gpus(path, owner)],

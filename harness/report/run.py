@@ -50,7 +50,10 @@ def run_report(rows: RunRows) -> RunReport:
     return RunReport(
         about=about_of(rows),
         verdict=verdict_of(rows.run),
-        slos=tuple(Slo.model_validate({name: row[name] for name in Slo.model_fields}) for row in rows.run["slos"] or ()),
+        slos=tuple(
+            Slo.model_validate({name: row[name] for name in Slo.model_fields})
+            for row in rows.run["slos"] or ()
+        ),
         figures=figures,
         null_test=rows.run["null_test"],
         requests=len(rows.requests),

@@ -52,7 +52,11 @@ def spread_of(counts: Counts, sum_us: float | None = None) -> Spread | None:
         return None
     named = zip(QUANTILES, quantiles_of(counts, tuple(QUANTILES.values())), strict=True)
     total = sum(value * times for value, times in counts.items()) if sum_us is None else sum_us
-    return Spread(count=number, mean=milliseconds(total / number), **{name: milliseconds(value) for name, value in named})
+    return Spread(
+        count=number,
+        mean=milliseconds(total / number),
+        **{name: milliseconds(value) for name, value in named},
+    )
 
 
 def distribution_of(

@@ -96,7 +96,16 @@ class Browser:
         # The browser wants 3 and 4; a shell puts them there, whatever numbers ours have.
         moved = f'exec "$@" 3<&{theirs_in} 4>&{theirs_out} 2>/dev/null'
         self._process = subprocess.Popen(
-            ["bash", "-c", moved, "bash", program, *FLAGS, f"--user-data-dir={self._profile.name}", "about:blank"],
+            [
+                "bash",
+                "-c",
+                moved,
+                "bash",
+                program,
+                *FLAGS,
+                f"--user-data-dir={self._profile.name}",
+                "about:blank",
+            ],
             pass_fds=(theirs_in, theirs_out),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -112,11 +121,17 @@ class Browser:
         for domain in ("Page", "Runtime", "Log"):
             page.call(f"{domain}.enable")
         page.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
         )
         page.dark(dark)
         page.call("Page.navigate", url=path.resolve().as_uri())
-        page.wait_for(f"location.href === {json.dumps(path.resolve().as_uri())} && document.readyState === 'complete'")
+        page.wait_for(
+            f"location.href === {json.dumps(path.resolve().as_uri())} && document.readyState === 'complete'"
+        )
         return page
 
     def call(self, method: str, session: str | None = None, **parameters: Any) -> dict[str, Any]:

@@ -200,7 +200,7 @@ const BUILDERS = {
       axes: [axis(isLog ? { size: 28, splits: (u, i, least, most) => decades(least, most), filter: (u, splits) => roomy(u, splits), values: (u, s) => s.map(v => v === null ? "" : tick(v)) } : { size: 28 }),
         axis({ size: 46, values: (u, s) => s.map(v => `${v} %`), splits: () => [0, 25, 50, 75, 100] })],
       series: [{ label: "ms", value: (u, v) => digits(v) },
-        ...shown.map((d, i) => line(shown.length > 1 ? "AB"[i] : "share", `s${i + 1}`, { value: (u, v) => v === null || v === undefined ? "–" : `${digits(v)} %`, width: 2 }))],
+        ...shown.map((d, i) => line(shown.length > 1 ? "AB"[i] : "share", `s${i + 1}`, { value: (u, v) => v === null || v === undefined ? "–" : `${digits(v)} %`, width: 2, paths: uPlot.paths.stepped({ align: 1 }) }))],
       hooks: { drawClear: [u => inside && drawBars(u, inside)], draw: [u => inside && drawQuantiles(u, inside)] },
     }), joined, holder);
     return { plot, points: shown.reduce((sum, d) => sum + d.counts.length, 0) };
@@ -215,7 +215,7 @@ const BUILDERS = {
     const columns = stats.map(stat => order.map(s => s[`${key}_${stat}_ms`]));
     const plot = new uPlot(options(holder, {
       scales: { x: { time: false, range: (u, a, b) => [0, (b || 1) * 1.12] }, y: { range: (u, a, b) => [0, (b || 1) * 1.18] } },
-      axes: [axis({ values: (u, s) => s.map(tick), label: "output tokens/s", labelSize: 16, labelFont: "12px system-ui" }), axis({ size: 56, label: "ms", labelSize: 16, labelFont: "12px system-ui" })],
+      axes: [axis({ size: 28, values: (u, s) => s.map(tick), label: "output tokens/s", labelSize: 16, labelFont: "12px system-ui" }), axis({ size: 56, label: "ms", labelSize: 16, labelFont: "12px system-ui" })],
       series: [{ label: "tokens/s", value: (u, v, i, at) => at === null ? "–" : `${digits(v)} (${order[at].load})` },
         ...stats.map((stat, i) => line(`${stat} ms`, i ? "s3" : "s1", { paths: () => null, points: { show: true, size: 8, width: 2, fill: () => colour("card"), stroke: () => colour(i ? "s3" : "s1") } }))],
       hooks: { drawAxes: [u => stats.forEach((stat, i) => drawPath(u, steps, `${key}_${stat}_ms`, i ? "s3" : "s1", i === 1))] },
@@ -355,6 +355,7 @@ function requestRows() {
       ["sent at", `${digits(sent / US)} s`], ["schedule lag", fall.due_us.length && fall.due_us[i] !== null ? `${digits(-fall.due_us[i] / 1000)} ms` : "–"],
       ["connecting", ms(fall.connect_us)], ["first byte", ms(fall.first_byte_us)], ["TTFT", ms(fall.first_token_us)], ["last token", ms(fall.last_token_us)],
       ["end", ms(fall.end_us)], ["output tokens", fall.tokens_out[i] ?? "–"], ["worker", fall.worker[i]]];
+    if (fall.models.length > 1 && fall.model[i] !== null) facts.push(["model", fall.models[fall.model[i]]]);
     const error = fall.error[i] ?? null;
     return [facts, error === null ? "" : fall.errors[error]];
   }
@@ -397,7 +398,7 @@ function waterfall(holder, rows) {
   function draw(u) {
     const context = u.ctx, { left, top: y0, width, height } = u.bbox, fine = devicePixelRatio;
     const first = Math.max(0, Math.ceil(u.scales.y.min)), last = Math.min(inView.length - 1, Math.floor(u.scales.y.max));
-    const perRow = height / (u.scales.y.max - u.scales.y.min), thick = Math.min(22 * fine, Math.max(fine, perRow - (perRow > 3 * fine ? fine : 0)));
+    const perRow = height / (u.scales.y.max - u.scales.y.min), thick = Math.min(22 * fine, Math.max(perRow < fine ? 2 * fine : fine, perRow - (perRow > 3 * fine ? fine : 0)));
     const stride = Math.max(1, Math.floor(1.0 / (perRow / fine)));
     context.save();
     context.beginPath(); context.rect(left, y0, width, height); context.clip();
@@ -408,7 +409,7 @@ function waterfall(holder, rows) {
         const a = u.valToPos(from, "x", true), b = to === null ? a + Math.max(fine, Math.min(2 * fine, perRow / 6)) : u.valToPos(to, "x", true);
         if (b < left || a > left + width) return;
         context.fillStyle = resolved(name);
-        context.fillRect(a, middle - thick * share / 2, Math.max(b - a, from === to ? 0 : fine * 0.75), Math.max(fine * 0.75, thick * share));
+        context.fillRect(a, middle - thick * share / 2, Math.max(b - a, from === to ? 0 : (stride > 1 ? 2.5 : 0.75) * fine), Math.max(fine * 0.75, thick * share));
       });
       if (i === chosen) { context.strokeStyle = colour("text"); context.lineWidth = 1.5 * fine; context.strokeRect(left + fine, middle - thick / 2 - fine, width - 2 * fine, thick + 2 * fine); }
     }
