@@ -75,11 +75,12 @@ def places_of(recordings: list[Path], runs: list[int]) -> list[tuple[Path, int |
     """Each run as its file and its id (None: the last one)."""
     if max(len(recordings), len(runs)) > MOST:
         raise BadInput("a report shows one run, or two side by side: name no more")
+    ids: list[int | None] = [*runs] or [None] * len(recordings)
     if len(recordings) == 1:
-        return [(recordings[0], run_id) for run_id in runs or [None]]
-    if len(runs) == 1:
+        return [(recordings[0], run_id) for run_id in ids]
+    if len(ids) == 1:
         raise BadInput("of two recordings --run must name a run of each, or be left out")
-    return list(zip(recordings, runs or [None, None], strict=True))
+    return list(zip(recordings, ids, strict=True))
 
 
 def write(output: Path, text: str) -> None:

@@ -6,18 +6,52 @@ figures that have a good side, and only where both runs are valid.
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from harness.report.model import Comparison, Difference, RunReport, Setting, Spread
 
 STATISTICS = ("p50", "p99")
-RATES: tuple[tuple[str, str, str, bool | None], ...] = (
-    ("request_throughput", "requests", "/s", True),
-    ("output_token_throughput", "output tokens", "/s", True),
-    ("request_goodput", "goodput", "/s", True),
-    ("concurrency_mean", "at once", "", None),
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure of a whole run: words, unit, how to get it, and whether more is better (None: neither)."""
+
+    title: str
+    unit: str
+    of: Callable[[RunReport], float | None]
+    more_is_better: bool | None = True
+
+
+def stored(name: str) -> Callable[[RunReport], float | None]:
+    """Gets one of the stored figures."""
+
+    def of(run: RunReport) -> float | None:
+        return (run.figures or {}).get(name)
+
+    return of
+
+
+def error_percent(run: RunReport) -> float | None:
+    """The error rate in percent."""
+    rate = stored("error_rate")(run)
+    return None if rate is None else rate * 100
+
+
+def tokens_per_joule(run: RunReport) -> float | None:
+    """Tokens a joule, where the run has a GPU log."""
+    return run.gpu.tokens_per_joule if run.gpu else None
+
+
+FIGURES = (
+    Figure("requests", "/s", stored("request_throughput")),
+    Figure("output tokens", "/s", stored("output_token_throughput")),
+    Figure("goodput", "/s", stored("request_goodput")),
+    Figure("at once", "", stored("concurrency_mean"), more_is_better=None),
+    Figure("error rate", "%", error_percent, more_is_better=False),
+    Figure("tokens a joule", "", tokens_per_joule),
 )
-"""Figure, words, unit, and whether more is better (None: neither)."""
 SAME = 0.02
 """A change up to here is neither better nor worse: runs of the same thing differ by as much."""
 
@@ -38,7 +72,8 @@ def cautions(a: RunReport, b: RunReport) -> Iterator[str]:
     """Why differences may not be those of the servers."""
     for name, run in (("A", a), ("B", b)):
         if run.verdict.verdict != "valid":
-            yield f"{name} is {run.verdict.verdict.upper()}: its figures cannot be trusted, nor the differences"
+            word = run.verdict.verdict.upper()
+            yield f"{name} is {word}: its figures cannot be trusted, nor the differences"
     if a.about.host != b.about.host:
         yield f"the runs were made from different hosts, {a.about.host} and {b.about.host}"
     if a.about.load != b.about.load:
@@ -82,37 +117,11 @@ def differences(a: RunReport, b: RunReport, *, trusted: bool) -> Iterator[Differ
             values = [value_of(found[name].spread if name in found else None, statistic) for found in spreads]
             title = (spreads[0] | spreads[1])[name].title
             yield difference(f"{title} {statistic}", "ms", *values, more_is_better=False if trusted else None)
-    for name, title, unit, more in RATES:
-        yield from known(
-            title, unit, lambda run, name=name: (run.figures or {}).get(name), a, b, more if trusted else None
-        )
-    yield from known("error rate", "%", error_percent, a, b, False if trusted else None)
-    yield from known("tokens a joule", "", tokens_per_joule, a, b, True if trusted else None)
-
-
-def known(
-    title: str,
-    unit: str,
-    of: Callable[[RunReport], float | None],
-    a: RunReport,
-    b: RunReport,
-    more: bool | None,
-) -> Iterator[Difference]:
-    """The difference of a figure that at least one run has."""
-    values = of(a), of(b)
-    if values != (None, None):
-        yield difference(title, unit, *values, more_is_better=more)
-
-
-def error_percent(run: RunReport) -> float | None:
-    """The error rate in percent."""
-    rate = (run.figures or {}).get("error_rate")
-    return None if rate is None else rate * 100
-
-
-def tokens_per_joule(run: RunReport) -> float | None:
-    """Tokens a joule, where the run has a GPU log."""
-    return run.gpu.tokens_per_joule if run.gpu else None
+    for figure in FIGURES:
+        values = [figure.of(a), figure.of(b)]
+        if values != [None, None]:
+            more = figure.more_is_better if trusted else None
+            yield difference(figure.title, figure.unit, *values, more_is_better=more)
 
 
 def value_of(spread: Spread | None, statistic: str) -> float | None:

@@ -58,7 +58,7 @@ class ModelTally:
             tokens_out=self.tokens.get("out"),
             tokens_per_s=round(self.timed_tokens * NS_PER_S / self.timed_ns, 3) if self.timed_ns else None,
             ttft=distribution_of(
-                "ttft_ms", "TTFT", "from the request’s last byte to the first token", self.ttft_us
+                "ttft_ms", "TTFT", "from the request's last byte to the first token", self.ttft_us
             ),
             icl=distribution_of("icl_ms", "ICL", "every gap between two events with tokens", self.icl_us),
         )

@@ -19,7 +19,7 @@ def holds_runs(path: Path) -> bool:
 
 
 def read_run(path: Path, run_id: int | None = None) -> RunReport:
-    """The report of a load run, the last one where none is named. BadInput: there is none, or it is damaged."""
+    """The report of a load run, the last one where none is named. BadInput: none is there, or damaged."""
     return run_report(run_rows(path, run_id))
 
 

@@ -77,7 +77,7 @@ def window_of(measured: Sequence[Row]) -> tuple[int, int] | None:
 
 
 def axis_of(requests: Sequence[Row]) -> Axis:
-    """The axis that all charts over time share: from the run's start, or an earlier stamp, to the last end."""
+    """The axis of all charts over time: from the run's start, or an earlier stamp, to the last end."""
     start = min((rounded(row["sent_ns"]) for row in requests), default=0)
     end = max((rounded(row["end_ns"]) for row in requests), default=0)
     return Axis(min(0, start), max(end, start + 1, 1))

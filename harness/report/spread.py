@@ -46,7 +46,7 @@ def quantiles_of(counts: Counts, shares: Sequence[float]) -> list[int]:
 
 
 def spread_of(counts: Counts, sum_us: float | None = None) -> Spread | None:
-    """The figures of a distribution; None of nothing. `sum_us`: its exact sum, where counts are of buckets."""
+    """The figures of a distribution; None of nothing. `sum_us`: its exact sum, if counts are of buckets."""
     number = sum(counts.values())
     if not number:
         return None

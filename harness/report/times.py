@@ -48,14 +48,30 @@ def is_failure(row: Row) -> bool:
     return row["outcome"] not in SUCCESSES
 
 
+def between(start: str, end: str) -> Callable[[Row], int | None]:
+    """The formula that takes one stamp from another."""
+    return lambda row: gap(row, f"{start}_ns", f"{end}_ns")
+
+
 LATENCIES = (
-    Latency("ttft_ms", "TTFT", "from sending to the first token", lambda r: gap(r, "sent_ns", "first_token_ns")),
-    Latency("ttst_ms", "TTST", "from the first token to the second", lambda r: gap(r, "first_token_ns", "second_token_ns")),
+    Latency("ttft_ms", "TTFT", "from sending to the first token", between("sent", "first_token")),
+    Latency("ttst_ms", "TTST", "from the first token to the second", between("first_token", "second_token")),
     Latency("tpot_ms", "TPOT", "mean time of a token after the first", tpot),
-    Latency("e2el_ms", "E2E from send", "from sending to the last byte", lambda r: gap(r, "sent_ns", "end_ns")),
-    Latency("e2el_scheduled_ms", "E2E from schedule", "from the due time to the last byte", lambda r: gap(r, "scheduled_ns", "end_ns")),
-    Latency("schedule_delay_ms", "Schedule lag", "from the due time to sending, of all requests", lambda r: gap(r, "scheduled_ns", "sent_ns"), failures_too=True),
-)  # fmt: skip
+    Latency("e2el_ms", "E2E from send", "from sending to the last byte", between("sent", "end")),
+    Latency(
+        "e2el_scheduled_ms",
+        "E2E from schedule",
+        "from the due time to the last byte",
+        between("scheduled", "end"),
+    ),
+    Latency(
+        "schedule_delay_ms",
+        "Schedule lag",
+        "from the due time to sending, of all requests",
+        between("scheduled", "sent"),
+        failures_too=True,
+    ),
+)
 """All but the gaps between tokens, of which a request has many."""
 
 ICL = ("icl_ms", "ICL", "every gap between two events with tokens")

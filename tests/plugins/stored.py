@@ -33,7 +33,7 @@ MS = 1_000_000
 
 
 def stored_run(path: Path, results: Iterable[Result], done: dict[str, Any] | None = None, **run: Any) -> int:
-    """Append a run to a recording; its id. `done`: fields of its completion; {"verdict": None}: it goes on."""
+    """Append a run to a recording; its id. `done` changes its completion; {"verdict": None}: it goes on."""
     kept, tally = list(results), Tally()
     for result in kept:
         tally.take(result)

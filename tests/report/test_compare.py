@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plugins.results import made_failure, made_result
-from plugins.stored import stored_run
 
 from harness.report.compare import comparison, flat, ratio
 from harness.report.model import Comparison
 from harness.report.read import read_run
+from tests.plugins.results import made_failure, made_result
+from tests.plugins.stored import stored_run
 
 type Compared = Callable[..., Comparison]
 

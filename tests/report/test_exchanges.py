@@ -1,5 +1,6 @@
 """The document of a recording, of the real one that the repository holds."""
 
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -53,7 +54,9 @@ def test_timelines_hold_the_times_of_all_tokens(report: RecordingReport) -> None
 
 
 def test_exchanges_without_times_have_no_timeline(tmp_path: Path) -> None:
-    line = '{"request": {"method": "POST", "url": "http://a/v1/x"}, "response": {"status": 200, "chunks": [[0, "x"]]}, "timing_known": false}'
+    request = {"method": "POST", "url": "http://a/v1/x"}
+    response = {"status": 200, "chunks": [[0, "x"]]}
+    line = json.dumps({"request": request, "response": response, "timing_known": False})
     (tmp_path / "a.jsonl").write_text(line + "\n", encoding="utf-8")
     found = read_exchanges(tmp_path / "a.jsonl")
     assert (found.exchanges, found.untimed, found.timelines.id, found.timelines.left_out) == (1, 1, (), 0)

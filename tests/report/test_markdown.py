@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-from plugins.results import made_failure, made_result
-from plugins.stored import stored_run
-
 from harness.report.compare import comparison
 from harness.report.markdown import markdown
 from harness.report.read import read_exchanges, read_run
+from tests.plugins.results import made_failure, made_result
+from tests.plugins.stored import stored_run
 
 EVIL = "a|b `c` <img src=x onerror=alert(1)> @someone [x](http://y)"
 
@@ -44,7 +43,7 @@ def test_two_runs_are_told_with_their_changes(tmp_path: Path) -> None:
     stored_run(path, [made_result(0)])
     stored_run(path, [made_result(0, first_token=50)])
     told = markdown(comparison(read_run(path, 1), read_run(path, 2)))
-    assert "| TTFT p50 | 100 ms | 50.0 ms | −50.0 % 🟢 |" in told
+    assert "| TTFT p50 | 100 ms | 50.0 ms | \N{MINUS SIGN}50.0 % 🟢 |" in told
 
 
 def test_a_recording_is_told_by_model() -> None:

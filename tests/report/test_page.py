@@ -1,4 +1,4 @@
-"""The page in a real browser: it opens without errors, draws, obeys the keyboard, and runs nothing of others."""
+"""The page in a real browser: it opens without errors, draws, obeys the keyboard, runs nothing of others."""
 
 import hashlib
 import json
@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from plugins.browser import Browser, Page
-from plugins.results import made_failure, made_result
-from plugins.stored import stored_card, stored_hosts, stored_run
 
 from harness.load.records import Outcome, Result
 from harness.report.compare import comparison
 from harness.report.model import Report
 from harness.report.page import STATIC, page
 from harness.report.read import read_exchanges, read_run
+from tests.plugins.browser import Browser, Page
+from tests.plugins.results import made_failure, made_result
+from tests.plugins.stored import stored_card, stored_hosts, stored_run
 
 type Opened = Callable[..., Page]
 
@@ -85,7 +85,8 @@ def points(found: Page, kind: str) -> list[int]:
 def painted(found: Page) -> list[int]:
     """How many pixels of each chart are not empty."""
     counting = """[...document.querySelectorAll('[data-chart] canvas')].map(c =>
-        c.getContext('2d').getImageData(0, 0, c.width, c.height).data.filter((v, i) => i % 4 === 3 && v > 0).length)"""
+        c.getContext('2d').getImageData(0, 0, c.width, c.height).data
+        .filter((v, i) => i % 4 === 3 && v > 0).length)"""
     return [int(count) for count in found.evaluate(counting)]
 
 
@@ -113,9 +114,11 @@ def test_nothing_of_others_runs_or_becomes_markup(shown: Page) -> None:
 
 
 def test_the_policy_lets_no_other_script_and_no_network_in(shown: Page) -> None:
-    shown.evaluate(
-        """(() => { const s = document.createElement('script'); s.textContent = 'window.ran = 1'; document.body.append(s); })()"""
-    )
+    shown.evaluate("""(() => {
+        const s = document.createElement('script');
+        s.textContent = 'window.ran = 1';
+        document.body.append(s);
+    })()""")
     assert shown.evaluate("window.ran") is None
     assert shown.evaluate("fetch('http://127.0.0.1:9/').then(() => 'came', () => 'refused')") == "refused"
     assert any("Content Security Policy" in text for text in shown.errors())
@@ -159,7 +162,8 @@ def test_dark_follows_the_system_until_the_button_says_else(shown: Page) -> None
 
 
 def test_charts_are_drawn_in_the_colours_of_the_theme(shown: Page) -> None:
-    pixel = """(c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data].join())(document.querySelector('[data-chart=overtime] canvas'))"""
+    pixel = """(c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data].join())(
+        document.querySelector('[data-chart=overtime] canvas'))"""
     light = shown.evaluate(pixel)
     shown.dark(True)
     assert shown.evaluate(f"new Promise(r => setTimeout(r, 50)).then(() => {pixel})") != light

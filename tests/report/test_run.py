@@ -1,18 +1,19 @@
 """The document of a run, of real recordings: its figures are those that the run itself stored."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from plugins.results import made_failure, made_result
-from plugins.stored import stored_card, stored_hosts, stored_run
 
 from harness.load.records import Outcome, Phase, Result
 from harness.report.model import RunReport
 from harness.report.read import holds_runs, read_run
 from harness.report.waterfall import LONGEST_TEXT
+from tests.plugins.results import made_failure, made_result
+from tests.plugins.stored import stored_card, stored_hosts, stored_run
 
 
-def shifted(number: int, at_ms: float, **changes: object) -> Result:
+def shifted(number: int, at_ms: float, **changes: Any) -> Result:
     """A success that was due at `at_ms` and sent 2 ms later; the later ones are slower."""
     times = {
         "first_byte": 90,
@@ -40,7 +41,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "run.db"
 
 
-def report(path: Path, **changes: object) -> RunReport:
+def report(path: Path, **changes: Any) -> RunReport:
     """The report of `RESULTS`."""
     run_id = stored_run(path, RESULTS, loop="open", rate=10.0, concurrency=None, **changes)
     return read_run(path, run_id)
