@@ -61,7 +61,8 @@ def opened(browser: Browser, tmp_path: Path) -> Opened:
         (tmp_path / "page.html").write_text(page(report), encoding="utf-8")
         found = browser.open(tmp_path / "page.html", dark=dark)
         found.wait_for("document.documentElement.dataset.readyMs")
-        found.evaluate("dispatchEvent(new Event('beforeprint'))")
+        for event in ("beforeprint", "afterprint"):  # paper shows everything
+            found.evaluate(f"dispatchEvent(new Event('{event}'))")
         return found
 
     return show
@@ -159,6 +160,22 @@ def test_dark_follows_the_system_until_the_button_says_else(shown: Page) -> None
     shown.press("Enter", 13, "\r")
     assert shown.evaluate(ground) == light
     assert shown.errors() == []
+
+
+def test_a_chart_over_time_is_a_table_too(shown: Page) -> None:
+    shown.evaluate("document.querySelector('#lanes ~ * figcaption summary').click()")
+    cells = "[...document.querySelectorAll('.tabled tr:nth-child(60) > *')].map(cell => cell.textContent)"
+    shown.wait_for(f"{cells}.length")
+    assert [float(text) for text in shown.evaluate(cells)] == pytest.approx([1.04, 2.8], rel=0.2)
+
+
+def test_paper_is_white_also_where_the_page_is_dark(shown: Page) -> None:
+    shown.dark(True)
+    dark = shown.evaluate("getComputedStyle(document.body).color")
+    shown.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert shown.evaluate("getComputedStyle(document.body).color") != dark
+    shown.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert shown.evaluate("getComputedStyle(document.body).color") == dark
 
 
 def test_charts_are_drawn_in_the_colours_of_the_theme(shown: Page) -> None:

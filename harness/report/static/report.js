@@ -465,6 +465,7 @@ function make(holder) {
     charts.set(holder, chart);
     holder.dataset.points = chart.points;
     if (chart.onTime) sync.sub(chart.plot);
+    if (chart.onTime && !chart.keys) tabled(holder, chart.plot);
     holder.addEventListener("keydown", event => {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
       const act = chart.keys?.[event.key] ?? (chart.onTime ? KEYS[event.key] : undefined);
@@ -478,13 +479,40 @@ function make(holder) {
   }
 }
 
+// The values of a chart over time as a table, made when it is asked for.
+const MOST_ROWS = 500;
+function tabled(holder, plot) {
+  const details = element("details", undefined, holder.parentElement.querySelector("figcaption"));
+  element("summary", "as a table", details);
+  details.addEventListener("toggle", () => {
+    if (!details.open || details.querySelector("table")) return;
+    const table = element("table", undefined, element("div", undefined, details, "scroll tabled")), head = element("tr", undefined, element("thead", undefined, table));
+    for (const series of plot.series) element("th", series.label === "at" ? "s" : series.label, head).scope = "col";
+    const body = element("tbody", undefined, table), stride = Math.ceil(plot.data[0].length / MOST_ROWS);
+    for (let i = 0; i < plot.data[0].length; i += stride) {
+      const row = element("tr", undefined, body);
+      plot.data.forEach((column, k) => { element(k ? "td" : "th", digits(column[i]), row); });
+    }
+  });
+}
+
 const holders = [...document.querySelectorAll("[data-chart]")];
 const makeAll = () => holders.forEach(make);
 const watcher = new IntersectionObserver(seen => seen.forEach(entry => {
   if (entry.isIntersecting) { watcher.unobserve(entry.target); make(entry.target); }
 }), { rootMargin: "300px" });
 holders.forEach(holder => watcher.observe(holder));
-addEventListener("beforeprint", makeAll);
+// Paper is white, and shows everything.
+addEventListener("beforeprint", () => {
+  const chosen = root.dataset.theme;
+  root.dataset.theme = "light";
+  makeAll();
+  themed();
+  addEventListener("afterprint", () => {
+    if (chosen === undefined) delete root.dataset.theme; else root.dataset.theme = chosen;
+    themed();
+  }, { once: true });
+});
 
 const resizer = new ResizeObserver(entries => entries.forEach(({ target }) => {
   const chart = charts.get(target);
@@ -504,7 +532,6 @@ function themed() {
 }
 theme.addEventListener("click", () => { root.dataset.theme = isDark() ? "light" : "dark"; themed(); });
 prefersDark.addEventListener("change", themed);
-addEventListener("beforeprint", () => { palette = new Map(); for (const chart of charts.values()) chart.plot.redraw(false, true); });
 themed();
 requestAnimationFrame(() => setTimeout(() => { root.dataset.readyMs = Math.round(performance.now()); }));
 })();
