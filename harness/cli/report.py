@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli.files import replaced
+from harness.cli.output import print_json
 from harness.core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def report(
     if output or not (as_json or as_markdown):
         write(output or Path(f"{recordings[0].stem}.html"), page(found))
     if as_json:
-        print(found.model_dump_json(indent=1))
+        print_json(found.model_dump(mode="json"))
     if as_markdown:
         print(markdown(found), end="")
 

@@ -20,8 +20,8 @@ HERE = Path(__file__).parent
 STATIC = HERE / "static"
 SCRIPTS = ("uPlot.iife.min.js", "report.js")
 STYLES = ("uPlot.min.css", "report.css")
-ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
-"""What may not stand in a data block as it is; in JSON these occur in strings alone."""
+ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&"}
+"""What may not stand in a data block as it is; in JSON these are in strings alone."""
 NOT_DRAWN = {
     "a": {"waterfall": True, "lanes": True, "about": True},
     "b": {"waterfall": True, "lanes": True, "about": True},
@@ -78,7 +78,7 @@ def data_block(report: Report) -> str:
     """The document as JSON that can stand inside a script element."""
     left_out = NOT_DRAWN if isinstance(report, Comparison) else None
     document = report.model_dump(mode="json", exclude=left_out)
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).translate(ESCAPES)
+    return json.dumps(document, separators=(",", ":")).translate(ESCAPES)
 
 
 def policy_of(scripts: list[str], style: str) -> str:

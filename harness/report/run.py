@@ -54,7 +54,7 @@ def run_report(rows: RunRows) -> RunReport:
             Slo.model_validate({name: row[name] for name in Slo.model_fields})
             for row in rows.run["slos"] or ()
         ),
-        figures=figures,
+        figures=all_shown(figures),
         null_test=rows.run["null_test"],
         requests=len(rows.requests),
         window_s=None if window is None else (window[0] / NS_PER_S, window[1] / NS_PER_S),
@@ -100,13 +100,22 @@ def about_of(rows: RunRows) -> About:
         workers=run["workers"],
         models=tuple(visible(model) for model, _ in models.most_common()),
         versions={visible(name): visible(str(text)) for name, text in run["versions"].items()},
-        plan=run["plan"],
+        plan=all_shown(run["plan"]),
     )
 
 
 def shown(text: str | None) -> str | None:
     """A text made visible; None stays."""
     return None if text is None else visible(text)
+
+
+def all_shown(value: Any) -> Any:
+    """A JSON value with all its texts made visible, names too: kinds of errors are names in figures."""
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, Mapping):
+        return {visible(name): all_shown(item) for name, item in value.items()}
+    return [all_shown(item) for item in value] if isinstance(value, list) else value
 
 
 def load_of(run: Row) -> str:

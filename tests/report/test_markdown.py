@@ -6,7 +6,7 @@ from harness.report.compare import comparison
 from harness.report.markdown import markdown
 from harness.report.read import read_exchanges, read_run
 from tests.plugins.results import made_failure, made_result
-from tests.plugins.stored import stored_run
+from tests.plugins.stored import stored_card, stored_run
 
 EVIL = "a|b `c` <img src=x onerror=alert(1)> @someone [x](http://y)"
 
@@ -36,6 +36,13 @@ def test_text_of_others_stays_text(tmp_path: Path) -> None:
     assert told.count(EVIL[5:8]) == 0
     assert told.count(safe) == 3
     assert told.replace(safe, "").count("<") == 0
+
+
+def test_tokens_a_joule_are_told_where_the_energy_is_known(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    run_id = stored_run(path, [made_result(0)])
+    stored_card(path, run_id, ({"at_ms": 100 * k - 50, "energy_mj": 1000 * k} for k in range(4)))
+    assert " · 2.00 tokens a joule · no failures" in markdown(read_run(path, run_id))
 
 
 def test_two_runs_are_told_with_their_changes(tmp_path: Path) -> None:

@@ -153,9 +153,8 @@ def test_dark_follows_the_system_until_the_button_says_else(shown: Page) -> None
     ground = "getComputedStyle(document.body).backgroundColor"
     light = shown.evaluate(ground)
     shown.dark(True)
-    dark = shown.evaluate(ground)
-    assert light != dark
-    assert shown.evaluate("document.getElementById('theme').textContent") == "Light"
+    assert shown.evaluate(ground) != light
+    shown.wait_for("document.getElementById('theme').textContent === 'Light'")
     shown.evaluate("document.getElementById('theme').focus()")
     shown.press("Enter", 13, "\r")
     assert shown.evaluate(ground) == light
@@ -181,9 +180,9 @@ def test_paper_is_white_also_where_the_page_is_dark(shown: Page) -> None:
 def test_charts_are_drawn_in_the_colours_of_the_theme(shown: Page) -> None:
     pixel = """(c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data].join())(
         document.querySelector('[data-chart=overtime] canvas'))"""
-    light = shown.evaluate(pixel)
+    shown.evaluate(f"window.light = {pixel}, 0")
     shown.dark(True)
-    assert shown.evaluate(f"new Promise(r => setTimeout(r, 50)).then(() => {pixel})") != light
+    shown.wait_for(f"{pixel} !== window.light")
 
 
 def test_two_runs_are_drawn_over_each_other(opened: Opened, tmp_path: Path) -> None:

@@ -238,6 +238,8 @@ def test_text_of_others_is_visible_and_bounded(path: Path) -> None:
     assert found.failures[0].error.startswith("␛[31mxx")
     assert len(found.failures[0].error) == LONGEST_TEXT + 1
     assert found.about.models == ("tiny", "a<U+202E>b")
+    assert found.figures is not None
+    assert [name[:16] for name in found.figures["errors"]] == ["http: ␛[31mxxxxx"]
 
 
 def test_a_recording_without_runs_holds_none(path: Path, tmp_path: Path) -> None:
