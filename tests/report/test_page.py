@@ -161,6 +161,19 @@ def test_dark_follows_the_system_until_the_button_says_else(shown: Page) -> None
     assert shown.errors() == []
 
 
+def test_latencies_over_time_have_a_log_scale_too(shown: Page) -> None:
+    linear = painted(shown)
+    pixel = """(c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data].join())(
+        document.querySelector('[data-chart=overtime] canvas'))"""
+    shown.evaluate(f"window.linear = {pixel}, 0")
+    shown.evaluate("document.getElementById('log').click()")
+    shown.wait_for(f"{pixel} !== window.linear")
+    assert len(painted(shown)) == len(linear)
+    assert min(painted(shown)) > 500
+    shown.evaluate("document.querySelector('[data-zoom=in]').click()")
+    assert shown.errors() == []
+
+
 def test_a_chart_over_time_is_a_table_too(shown: Page) -> None:
     shown.evaluate("document.querySelector('#lanes ~ * figcaption summary').click()")
     cells = "[...document.querySelectorAll('.tabled tr:nth-child(60) > *')].map(cell => cell.textContent)"

@@ -157,12 +157,23 @@ function top(over) {
   return most ? most * 1.15 : 1;
 }
 
+// The scale of latencies: from zero, or logarithmic from the least value on.
+const logScale = document.getElementById("log");
+function latencyScale(...over) {
+  const most = () => Math.max(...over.map(top));
+  if (!logScale?.checked) return { range: () => [0, most()] };
+  const known = over.flatMap(o => [...o.dots_ms, ...o.p50_ms].filter(v => v > 0));
+  if (!known.length) return { range: () => [0, 1] };
+  const [least, highest] = known.reduce(([low, high], v) => [Math.min(low, v), Math.max(high, v)], [Infinity, 0]);
+  return { distr: 3, clamp: least, range: () => [least * 0.9, highest * 1.2] };
+}
+
 const BUILDERS = {
   overtime(holder) {
     if (data.kind === "comparison") return comparedOverTime(holder);
     const over = runOf(holder).over_time[holder.dataset.index];
     const plot = new uPlot(overTimeOptions(holder, {
-      scales: { y: { range: () => [0, top(over)] } },
+      scales: { y: latencyScale(over) },
       axes: [timeAxis(), axis({ size: 56, label: "ms", labelSize: 16, labelFont: "12px system-ui" })],
       series: [{ label: "at", value: (u, v) => v === null ? "–" : `${digits(v)} s` },
         line("p50 ms", "s1", { width: 2.25 }), line("p90 ms", "s2"), line("p99 ms", "s3")],
@@ -230,9 +241,8 @@ const BUILDERS = {
 function comparedOverTime(holder) {
   const over = runs.map(run => run.over_time.find(found => found.name === holder.dataset.index));
   const tables = over.map(o => [o.at_s, o.p50_ms, o.p99_ms]);
-  const most = () => Math.max(...over.map(top));
   const plot = new uPlot(overTimeOptions(holder, {
-    scales: { y: { range: () => [0, most()] } },
+    scales: { y: latencyScale(...over) },
     axes: [timeAxis(), axis({ size: 56, label: "ms", labelSize: 16, labelFont: "12px system-ui" })],
     series: [{ label: "at", value: (u, v) => v === null ? "–" : `${digits(v)} s` },
       line("A p50", "s1", { width: 2.25 }), line("A p99", "s1", { dash: [4, 4] }), line("B p50", "s2", { width: 2.25 }), line("B p99", "s2", { dash: [4, 4] })],
@@ -463,15 +473,9 @@ function make(holder) {
   try {
     const chart = BUILDERS[holder.dataset.chart](holder);
     charts.set(holder, chart);
+    if (holder.dataset.points === undefined) attend(holder, chart);
     holder.dataset.points = chart.points;
     if (chart.onTime) sync.sub(chart.plot);
-    if (chart.onTime && !chart.keys) tabled(holder, chart.plot);
-    holder.addEventListener("keydown", event => {
-      if (event.ctrlKey || event.metaKey || event.altKey) return;
-      const act = chart.keys?.[event.key] ?? (chart.onTime ? KEYS[event.key] : undefined);
-      if (act) { event.preventDefault(); act(); }
-    });
-    holder.addEventListener("dblclick", () => chart.onTime && ZOOMS.reset());
   } catch (error) {
     charts.set(holder, { plot: { redraw() {}, setSize() {}, setScale() {} } });
     element("p", `This chart cannot be drawn: ${error.message}`, holder, "bad");
@@ -494,6 +498,17 @@ function tabled(holder, plot) {
       plot.data.forEach((column, k) => { element(k ? "td" : "th", digits(column[i]), row); });
     }
   });
+}
+
+// Keys, and the table: once for a place, whatever chart is in it.
+function attend(holder, chart) {
+  if (chart.onTime && !chart.keys) tabled(holder, chart.plot);
+  holder.addEventListener("keydown", event => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const act = chart.keys?.[event.key] ?? (chart.onTime ? KEYS[event.key] : undefined);
+    if (act) { event.preventDefault(); act(); }
+  });
+  holder.addEventListener("dblclick", () => chart.onTime && ZOOMS.reset());
 }
 
 const holders = [...document.querySelectorAll("[data-chart]")];
@@ -519,6 +534,16 @@ const resizer = new ResizeObserver(entries => entries.forEach(({ target }) => {
   if (chart && target.clientWidth && chart.plot.width !== target.clientWidth) chart.plot.setSize({ width: target.clientWidth, height: chart.plot.height });
 }));
 holders.forEach(holder => resizer.observe(holder));
+
+logScale?.addEventListener("change", () => {
+  for (const [holder, chart] of [...charts]) {
+    if (holder.dataset.chart !== "overtime") continue;
+    sync.unsub(chart.plot);
+    chart.plot.destroy();
+    charts.delete(holder);
+    make(holder);
+  }
+});
 
 document.querySelectorAll("[data-zoom]").forEach(button => button.addEventListener("click", ZOOMS[button.dataset.zoom]));
 
