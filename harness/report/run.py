@@ -61,7 +61,7 @@ def run_report(rows: RunRows) -> RunReport:
         latencies=tuple(distributions(measured)),
         over_time=tuple(over_time(measured, axis)),
         failures=failures_of(measured),
-        sweep=tuple(map(step_of, rows.sweep)),
+        sweep=steps_of(rows.sweep),
         lanes=tuple(lanes_of(rows, axis)),
         gpu=gpu_of(rows.cards, rows.gpu_events, window, (figures or {}).get("tokens_out")),
         waterfall=waterfall_of(rows.requests),
@@ -222,6 +222,11 @@ def lanes_of(rows: RunRows, axis: Axis) -> Iterator[Lane]:
         yield from request_lanes(rows.requests, axis)
     yield from gpu_lanes(rows.cards)
     yield from host_lanes(rows.hosts)
+
+
+def steps_of(runs: Sequence[Row]) -> tuple[Step, ...]:
+    """The runs of a sweep, the lightest load first, in whatever order they were made."""
+    return tuple(sorted(map(step_of, runs), key=lambda step: (step.level or 0, step.run_id)))
 
 
 def step_of(run: Row) -> Step:

@@ -146,14 +146,14 @@ def test_a_run_without_requests_is_a_report_too(path: Path) -> None:
 
 
 def test_a_sweep_is_the_runs_of_the_same_name_in_this_file(path: Path) -> None:
-    for concurrency in (1, 2, 4):
+    for concurrency in (2, 4, 1):
         stored_run(path, RESULTS[1:9], concurrency=concurrency, sweep="s")
     stored_run(path, RESULTS, sweep="other")
     found = read_run(path, 2)
     assert [(step.run_id, step.level, step.load) for step in found.sweep] == [
-        (1, 1, "1 at once"),
-        (2, 2, "2 at once"),
-        (3, 4, "4 at once"),
+        (3, 1, "1 at once"),
+        (1, 2, "2 at once"),
+        (2, 4, "4 at once"),
     ]
     assert found.sweep[0].ttft_p50_ms == 104.0
     assert found.sweep[0].tokens_per_s is not None
