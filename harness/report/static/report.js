@@ -34,7 +34,7 @@ function digits(value) {
   const size = Math.abs(value);
   if (size === 0) return "0";
   const places = size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3;
-  return value.toLocaleString("en", { minimumFractionDigits: places, maximumFractionDigits: places });
+  return value.toLocaleString("en", { minimumFractionDigits: places, maximumFractionDigits: places, roundingMode: "halfEven" });
 }
 const tick = value => value === null ? "" : Number(value.toPrecision(6)).toLocaleString("en", { maximumFractionDigits: 6 });
 const runs = data.kind === "comparison" ? [data.a, data.b] : [data];
