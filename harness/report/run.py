@@ -29,7 +29,8 @@ AT = {"ttft_ms": "first_token_ns", "schedule_delay_ms": "sent_ns"}
 class RunRows:
     """What the store holds of a run: its row, those of the runs of its sweep, and what belongs to it.
 
-    `requests` are in the order of sending. `file`: the name of the recording.
+    `requests` are in the order of sending; instead of `offsets` they have `content_ns`: of the events with
+    content, ns from sending, where they were kept. `file`: the name of the recording.
     """
 
     file: str
@@ -208,7 +209,7 @@ def gathered_gaps(measured: Sequence[Row], axis: Axis) -> Gathered:
     for row in measured:
         if is_failure(row) or row["last_token_ns"] is None:
             continue
-        content = [row["sent_ns"] + at for at, has_content in row["offsets"] if has_content]
+        content = [row["sent_ns"] + at for at in row["content_ns"]]
         for before, after in pairwise(content):
             gathered.add(rounded(after), rounded(after - before))
         if not content:
