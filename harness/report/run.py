@@ -15,7 +15,7 @@ from harness.report.lanes import CardLog, gpu_lanes, gpu_of, host_lanes, request
 from harness.report.model import About, Check, Distribution, Lane, OverTime, RunReport, Slo, Step, Verdict
 from harness.report.overtime import Axis, Gathered
 from harness.report.spread import distribution_of
-from harness.report.times import ICL, LATENCIES, Latency, Row, gap, is_failure, rounded
+from harness.report.times import ICL, ITL, LATENCIES, Latency, Row, counts_tokens, gap, is_failure, rounded
 from harness.report.waterfall import failures_of, waterfall_of
 
 NS_PER_S = 1_000_000_000
@@ -142,18 +142,18 @@ def check_of(check: Mapping[str, Any]) -> Check:
     return Check.model_validate({name: check.get(name) for name in Check.model_fields})
 
 
-def gaps_of(measured: Sequence[Row]) -> Counter[int]:
-    """All gaps between content events of successes, in us."""
+def gaps_of(successes: Sequence[Row]) -> Counter[int]:
+    """All gaps between content events, in us."""
     gaps: Counter[int] = Counter()
-    for row in filterfalse(is_failure, measured):
+    for row in successes:
         for bound, count in row["icl"]:
             gaps[bound] += count
     return gaps
 
 
-def sum_of_gaps(measured: Sequence[Row]) -> float:
+def sum_of_gaps(successes: Sequence[Row]) -> float:
     """Their exact sum in us, which the buckets of the gaps no longer tell."""
-    between = (gap(row, "first_token_ns", "last_token_ns") for row in filterfalse(is_failure, measured))
+    between = (gap(row, "first_token_ns", "last_token_ns") for row in successes)
     return sum(time for time in between if time is not None)
 
 
@@ -177,14 +177,25 @@ def distributions(measured: Sequence[Row]) -> Iterator[Distribution]:
         )
         for latency in LATENCIES
     }
-    found["icl_ms"] = distribution_of(*ICL, gaps_of(measured), sum_of_gaps(measured))
+    successes = list(filterfalse(is_failure, measured))
+    for about, rows in ((ICL, successes), (ITL, list(filter(counts_tokens, successes)))):
+        found[about[0]] = distribution_of(*about, gaps_of(rows), sum_of_gaps(rows))
     for name in ORDER:
         distribution = found[name]
         if distribution:
             yield distribution
 
 
-ORDER = ("ttft_ms", "icl_ms", "tpot_ms", "e2el_ms", "e2el_scheduled_ms", "schedule_delay_ms", "ttst_ms")
+ORDER = (
+    "ttft_ms",
+    "icl_ms",
+    "itl_ms",
+    "tpot_ms",
+    "e2el_ms",
+    "e2el_scheduled_ms",
+    "schedule_delay_ms",
+    "ttst_ms",
+)
 
 
 def over_time(measured: Sequence[Row], axis: Axis) -> Iterator[OverTime]:

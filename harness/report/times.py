@@ -74,4 +74,11 @@ LATENCIES = (
 )
 """All but the gaps between tokens, of which a request has many."""
 
+
+def counts_tokens(row: Row) -> bool:
+    """Whether each content event is known to be one token."""
+    return bool(row["content_events"]) and row["tokens_out"] == row["content_events"]
+
+
 ICL = ("icl_ms", "ICL", "every gap between two events with tokens")
+ITL = ("itl_ms", "ITL", "the same gaps, where each is known to be one token's")

@@ -29,7 +29,8 @@ def shifted(number: int, at_ms: float, **changes: Any) -> Result:
 
 RESULTS = (
     shifted(0, 0, phase=Phase.WARMUP),
-    *(shifted(number, 100 * number) for number in range(1, 9)),
+    *(shifted(number, 100 * number) for number in range(1, 8)),
+    shifted(8, 800, tokens_out=7, icl=((12_000, 1), (28_000, 1))),  # several tokens in an event
     made_failure(9, error="429 slow down", scheduled=900, sent=902, end=950),
     made_failure(10, error="429 slow down", scheduled=1000, sent=1002, end=1050),
     made_failure(11, Outcome.TIMEOUT, scheduled=1100, sent=1102, first_byte=1150, end=2102),
@@ -51,10 +52,11 @@ def test_distributions_are_the_stored_figures(path: Path) -> None:
     found = report(path)
     assert found.figures is not None
     names = [distribution.name for distribution in found.latencies]
-    assert names[:3] == ["ttft_ms", "icl_ms", "tpot_ms"]
+    assert names[:4] == ["ttft_ms", "icl_ms", "itl_ms", "tpot_ms"]
     assert set(names) == {
         "ttft_ms",
         "icl_ms",
+        "itl_ms",
         "tpot_ms",
         "e2el_ms",
         "e2el_scheduled_ms",
