@@ -26,6 +26,7 @@ COMMANDS: dict[str, str] = {
     "ls": "harness.cli.ls:ls",
     "show": "harness.cli.show:show",
     "stats": "harness.cli.stats:stats",
+    "report": "harness.cli.report:report",
     "gpu": "harness.cli.gpu:gpu",
     "import": "harness.cli.import_:import_",
     "export": "harness.cli.export:export",

@@ -37,6 +37,7 @@ RUNS: Mapping[str, tuple[str, str]] = {
     "ls": ("ls {recording}", "openai.chat"),
     "show": ("show {recording} 2", "tiny-llama"),
     "stats": ("stats {recording}", "tiny-llama"),
+    "report": ("report {recording} -o page.html", "page.html: "),
     "export": ("export {recording} -o lines.jsonl", ""),
     "import": ("import lines.jsonl --db imported.db", ""),
     "replay": (REPLAY + "python ask.py", "1 answered, 0 missed"),

@@ -1,0 +1,135 @@
+"""The document of a recording: how its models' tokens came, exchange by exchange.
+
+The law of this file: pure, of exchanges and what is derived of them. Exchanges whose times are not known
+count, and have no times. Figures are those of `harness stats`.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from harness.core.derive import Derived
+from harness.core.exchange import Exchange
+from harness.core.visible import visible
+from harness.report.model import ModelReport, RecordingReport, Timelines
+from harness.report.spread import distribution_of
+from harness.report.times import rounded
+from harness.report.waterfall import shown
+from harness.store.capture import Capture
+
+NO_MODEL = "(no model)"
+MOST_ROWS = 20_000
+MOST_MARKS = 500_000
+"""What a page draws of timelines; figures are of all exchanges."""
+NS_PER_S = 1_000_000_000
+
+
+@dataclass(slots=True)
+class ModelTally:
+    """What the exchanges of one model in one dialect amount to."""
+
+    states: Counter[str] = field(default_factory=Counter)
+    ttft_us: Counter[int] = field(default_factory=Counter)
+    icl_us: Counter[int] = field(default_factory=Counter)
+    tokens: Counter[str] = field(default_factory=Counter)
+    timed_tokens: int = 0
+    timed_ns: int = 0
+
+    def add(self, exchange: Exchange, derived: Derived) -> None:
+        """Take in an exchange."""
+        self.states[exchange.state.value] += 1
+        if derived.ttft_ns is not None:
+            self.ttft_us[rounded(derived.ttft_ns)] += 1
+        self.icl_us.update(map(rounded, derived.icl_ns))
+        counts = {"in": derived.usage.input, "out": derived.usage.output}
+        self.tokens.update({name: count for name, count in counts.items() if count is not None})
+        if derived.usage.output is not None and exchange.response and exchange.timing_known:
+            self.timed_tokens += derived.usage.output
+            self.timed_ns += exchange.response.end_ns
+
+    def report(self, model: str, dialect: str) -> ModelReport:
+        """The document."""
+        return ModelReport(
+            model=model,
+            dialect=dialect,
+            exchanges=self.states.total(),
+            states=dict(self.states.most_common()),
+            tokens_in=self.tokens.get("in"),
+            tokens_out=self.tokens.get("out"),
+            tokens_per_s=round(self.timed_tokens * NS_PER_S / self.timed_ns, 3) if self.timed_ns else None,
+            ttft=distribution_of(
+                "ttft_ms", "TTFT", "from the request's last byte to the first token", self.ttft_us
+            ),
+            icl=distribution_of("icl_ms", "ICL", "every gap between two events with tokens", self.icl_us),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The timeline of one exchange."""
+
+    key: tuple[str, str]
+    exchange: Exchange
+    tokens_out: int | None
+    marks_us: tuple[int, ...]
+
+
+def recording_report(
+    file: str, captures: Sequence[Capture], exchanges: Iterable[tuple[Exchange, Derived]]
+) -> RecordingReport:
+    """The document of the exchanges, which are read once, in their order."""
+    tallies: dict[tuple[str, str], ModelTally] = {}
+    lines: list[Line] = []
+    states: Counter[str] = Counter()
+    count = untimed = marks = 0
+    dates: list[str] = []
+    upstreams: Counter[str] = Counter()
+    for exchange, derived in exchanges:
+        key = shown(derived.model or NO_MODEL), derived.dialect
+        tallies.setdefault(key, ModelTally()).add(exchange, derived)
+        count, untimed = count + 1, untimed + (not exchange.timing_known)
+        states[exchange.state.value] += 1
+        upstreams[visible(exchange.upstream)] += 1
+        dates += [visible(exchange.started_at)] if exchange.started_at else []
+        marks += len(derived.content_ns)
+        if exchange.timing_known and len(lines) < MOST_ROWS and marks <= MOST_MARKS:
+            lines.append(Line(key, exchange, derived.usage.output, tuple(map(rounded, derived.content_ns))))
+    keys = sorted(tallies)
+    return RecordingReport(
+        file=visible(file),
+        exchanges=count,
+        untimed=untimed,
+        states=dict(states.most_common()),
+        first_at=min(dates, default=None),
+        last_at=max(dates, default=None),
+        hosts=tuple(dict.fromkeys(visible(capture.host) for capture in captures)),
+        upstreams=tuple(name for name in upstreams if name),
+        models=tuple(tallies[key].report(*key) for key in keys),
+        timelines=timelines_of(lines, keys, count - untimed - len(lines)),
+    )
+
+
+def timelines_of(lines: Sequence[Line], keys: Sequence[tuple[str, str]], left_out: int) -> Timelines:
+    """The rows of the waterfall of tokens, models one after the other."""
+    places = {key: place for place, key in enumerate(keys)}
+    ordered = sorted(lines, key=lambda line: places[line.key])
+    return Timelines(
+        id=tuple(line.exchange.id for line in ordered),
+        model=tuple(places[line.key] for line in ordered),
+        started_at=tuple(visible(line.exchange.started_at) for line in ordered),
+        state=tuple(line.exchange.state.value for line in ordered),
+        path=tuple(shown(f"{line.exchange.request.method} {line.exchange.request.path}") for line in ordered),
+        status=tuple(line.exchange.response.status if line.exchange.response else None for line in ordered),
+        headers_us=tuple(
+            rounded(line.exchange.response.headers_ns) if line.exchange.response else None for line in ordered
+        ),
+        end_us=tuple(rounded(end_of(line.exchange)) for line in ordered),
+        tokens_out=tuple(line.tokens_out for line in ordered),
+        marks_us=tuple(line.marks_us for line in ordered),
+        left_out=left_out,
+    )
+
+
+def end_of(exchange: Exchange) -> int:
+    """When an exchange ended, in ns from t0."""
+    return exchange.response.end_ns if exchange.response else exchange.end_ns

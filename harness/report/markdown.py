@@ -1,0 +1,156 @@
+"""The short summary of a report in Markdown, for a pull request.
+
+The law of this file: text of others stands in code spans, which make no table cell, link, tag or mention.
+"""
+
+import re
+
+from harness.report import words
+from harness.report.model import Comparison, RecordingReport, Report, RunReport, Verdict
+
+SPECIAL = re.compile(r"([\\`*_\[\]<>#|~@&])")
+SIGNS = {"valid": "✅ VALID", "invalid": "❌ INVALID", "unjudged": "⚠️ UNJUDGED"}
+MOST_KINDS = 5
+type Cells = tuple[str, ...]
+
+
+def markdown(report: Report) -> str:
+    """The summary of a report, which ends with a line feed."""
+    if isinstance(report, RunReport):
+        parts = run_parts(report)
+    elif isinstance(report, Comparison):
+        parts = comparison_parts(report)
+    else:
+        parts = recording_parts(report)
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def code(text: str) -> str:
+    """Text of others as a code span.
+
+    >>> code("a`b")
+    "`a'b`"
+    """
+    return f"`{' '.join(text.split()).replace('`', chr(39))}`"
+
+
+def plain(text: str) -> str:
+    """Text of ours that Markdown shows as it is.
+
+    >>> plain("<b>|@x")
+    '\\\\<b\\\\>\\\\|\\\\@x'
+    """
+    return SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+def table(*rows: Cells) -> str:
+    """A table, its first row the titles; the first column to the left, the others to the right."""
+    rule = ("---", *("---:" for _ in rows[0][1:]))
+    shown = [[cell.replace("|", "\\|") for cell in cells] for cells in (rows[0], rule, *rows[1:])]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in shown)
+
+
+def verdict_line(verdict: Verdict, about: str) -> str:
+    """The verdict, what it is of, and why."""
+    reasons = [f"- {plain(line)}" for line in verdict.reasons]
+    warnings = [f"- warning: {plain(line)}" for line in verdict.warnings]
+    return "\n".join([f"**{SIGNS[verdict.verdict]}** {about}", "", *reasons, *warnings]).rstrip()
+
+
+def about_of(report: RunReport) -> str:
+    """A run in words."""
+    about = report.about
+    models = ", ".join(map(code, about.models))
+    return " · ".join(filter(None, (about.name and code(about.name), about.load, code(about.target), models)))
+
+
+def run_parts(report: RunReport) -> list[str]:
+    """What is told of a run."""
+    figures = report.figures or {}
+    rows = [
+        (
+            d.title,
+            *(words.digits(getattr(d.spread, q)) for q in ("p50", "p90", "p99", "max")),
+            words.whole(d.spread.count),
+        )
+        for d in report.latencies
+    ]
+    rates = [
+        f"{words.digits(figures[name])} {unit}"
+        for name, unit in (
+            ("request_throughput", "requests/s"),
+            ("output_token_throughput", "output tokens/s"),
+        )
+        if figures.get(name) is not None
+    ]
+    if report.gpu and report.gpu.tokens_per_joule is not None:
+        rates.append(f"{words.digits(report.gpu.tokens_per_joule)} tokens a joule")
+    slos = [(code(slo.asked), words.got(slo), "met" if slo.met else "**not met**") for slo in report.slos]
+    return [
+        verdict_line(report.verdict, about_of(report)),
+        table(("ms", "p50", "p90", "p99", "max", "of"), *rows) if rows else "",
+        " · ".join([*rates, failures_line(report)]),
+        table(("asked", "came", "met"), *slos) if slos else "",
+    ]
+
+
+def failures_line(report: RunReport) -> str:
+    """The failures by kind on one line."""
+    if not report.failures:
+        return "no failures"
+    kinds = [
+        f"{kind.outcome}{f' {code(kind.error)}' if kind.error else ''} {words.whole(kind.count)}"
+        for kind in report.failures[:MOST_KINDS]
+    ]
+    more = len(report.failures) - len(kinds)
+    total = sum(kind.count for kind in report.failures)
+    return f"{words.whole(total)} failed: " + ", ".join([*kinds, *([f"{more} kinds more"] if more else [])])
+
+
+def comparison_parts(report: Comparison) -> list[str]:
+    """What is told of two runs."""
+    rows = [
+        (
+            row.title,
+            words.with_unit(row.a, row.unit),
+            words.with_unit(row.b, row.unit),
+            change_cell(row.change, row.better),
+        )
+        for row in report.differences
+    ]
+    return [
+        "\n".join(
+            f"- {name}: **{SIGNS[run.verdict.verdict]}** {about_of(run)}"
+            for name, run in (("A", report.a), ("B", report.b))
+        ),
+        "\n".join(f"- {plain(line)}" for line in report.caution),
+        table(("figure", "A", "B", "change"), *rows),
+    ]
+
+
+def change_cell(share: float | None, better: bool | None) -> str:
+    """A change, and whether it is good."""
+    sign = {True: " 🟢", False: " 🔴", None: ""}[better]
+    return words.change(share) + sign
+
+
+def recording_parts(report: RecordingReport) -> list[str]:
+    """What is told of a recording."""
+    rows = [
+        (
+            f"{code(model.model)} {model.dialect}",
+            words.whole(model.exchanges),
+            *(
+                words.digits(getattr(d.spread, q)) if d else words.NOTHING
+                for d in (model.ttft, model.icl)
+                for q in ("p50", "p99")
+            ),
+            words.digits(model.tokens_per_s),
+        )
+        for model in report.models
+    ]
+    titles = ("model", "exchanges", "TTFT p50 ms", "TTFT p99 ms", "ICL p50 ms", "ICL p99 ms", "tokens/s")
+    return [
+        f"{words.whole(report.exchanges)} exchanges in {code(report.file)}",
+        table(titles, *rows) if rows else "",
+    ]

@@ -1,0 +1,562 @@
+// Draws the charts of a report from the JSON in #data. Text of others becomes text nodes, never markup.
+(() => {
+"use strict";
+
+const data = JSON.parse(document.getElementById("data").textContent);
+const root = document.documentElement;
+const US = 1e6;
+const colour = name => resolved(name);
+const probe = document.createElement("span");
+probe.hidden = true;
+document.body.append(probe);
+let palette = new Map();
+
+// A custom property as the browser resolves it for the theme in use: light-dark() needs an element.
+function resolved(name) {
+  if (!palette.has(name)) {
+    probe.style.color = `var(--${name})`;
+    palette.set(name, getComputedStyle(probe).color);
+  }
+  return palette.get(name);
+}
+
+function element(tag, text, parent, className) {
+  const made = document.createElement(tag);
+  if (text !== undefined) made.textContent = text;
+  if (className) made.className = className;
+  if (parent) parent.append(made);
+  return made;
+}
+
+// Three digits that matter, as in the tables.
+function digits(value) {
+  if (value === null || value === undefined || Number.isNaN(value)) return "–";
+  const size = Math.abs(value);
+  if (size === 0) return "0";
+  const places = size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3;
+  return value.toLocaleString("en", { minimumFractionDigits: places, maximumFractionDigits: places, roundingMode: "halfEven" });
+}
+const tick = value => value === null ? "" : Number(value.toPrecision(6)).toLocaleString("en", { maximumFractionDigits: 6 });
+const runs = data.kind === "comparison" ? [data.a, data.b] : [data];
+const runOf = holder => holder.dataset.run === "b" ? data.b : holder.dataset.run === "a" ? data.a : data;
+
+// ---- what all charts share ---------------------------------------------------------------------
+
+const charts = new Map();          // holder -> {plot, onTime, redraw}
+const sync = uPlot.sync("time");
+const span = timeSpan();
+let view = span;
+
+function timeSpan() {
+  if (data.kind === "recording") {
+    const ends = data.timelines.end_us.concat(data.timelines.marks_us.map(marks => marks.at(-1) ?? 0));
+    return [0, Math.max(1e-3, ends.reduce((most, end) => Math.max(most, end ?? 0), 0) / US) * 1.01];
+  }
+  let low = 0, high = 0.001;
+  for (const run of runs) {
+    for (const lane of run.lanes ?? []) {
+      if (lane.at_s.length) { low = Math.min(low, lane.at_s[0]); high = Math.max(high, lane.at_s.at(-1)); }
+    }
+    for (const over of run.over_time) high = Math.max(high, over.at_s.at(-1), over.dots_s.at(-1));
+    const fall = run.waterfall;
+    if (fall) for (let i = 0; i < fall.sent_us.length; i++) {
+      high = Math.max(high, (fall.sent_us[i] + fall.end_us[i]) / US);
+    }
+  }
+  const margin = (high - low) * 0.01;
+  return [low - margin, high + margin];
+}
+
+function axis(more) {
+  return {
+    stroke: () => colour("muted"), font: "12px system-ui, sans-serif", gap: 4,
+    grid: { stroke: () => colour("grid"), width: 1 }, ticks: { stroke: () => colour("grid"), width: 1, size: 4 },
+    values: (u, splits) => splits.map(tick), ...more,
+  };
+}
+const timeAxis = () => axis({ size: 28, values: (u, splits) => splits.map(v => `${tick(v)} s`) });
+
+function options(holder, more) {
+  const high = parseInt(getComputedStyle(holder).getPropertyValue("--high"), 10);
+  return {
+    width: Math.max(200, holder.clientWidth), height: high - (more.legend?.show === false || holder.closest(".lanes") ? 0 : 24),
+    pxAlign: 1, padding: [8, 12, 0, 0],
+    ...more,
+    cursor: { points: { size: 7 }, drag: { x: false, y: false }, ...more.cursor },
+    legend: { markers: { width: 0, fill: (u, i) => `var(--${u.series[i].named ?? "muted"})` }, ...more.legend },
+  };
+}
+
+function line(label, name, more) {
+  return { label, named: name, stroke: () => colour(name), width: 1.75, points: { show: false }, spanGaps: true,
+    value: (u, v) => digits(v), ...more };
+}
+
+// ---- charts over the time of the run: one view for all -----------------------------------------
+
+function overTimeOptions(holder, more) {
+  return options(holder, {
+    ...more,
+    scales: { x: { time: false, range: () => view }, ...more.scales },
+    cursor: { sync: { key: "time", setSeries: false, scales: ["x", null] }, drag: { x: true, y: false, setScale: false }, ...more.cursor },
+    hooks: { ...more.hooks, setSelect: [u => {
+      if (u.select.width > 3) setView(u.posToVal(u.select.left, "x"), u.posToVal(u.select.left + u.select.width, "x"));
+      u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+    }] },
+  });
+}
+
+function setView(low, high) {
+  const least = (span[1] - span[0]) / 1e5;
+  const width = Math.min(Math.max(high - low, least), span[1] - span[0]);
+  const start = Math.min(Math.max(low, span[0]), span[1] - width);
+  view = [start, start + width];
+  root.dataset.view = view.map(v => v.toFixed(4)).join(" ");
+  for (const chart of charts.values()) if (chart.onTime) chart.plot.setScale("x", { min: view[0], max: view[1] });
+}
+const zoomed = factor => {
+  const middle = (view[0] + view[1]) / 2, half = (view[1] - view[0]) / 2 * factor;
+  setView(middle - half, middle + half);
+};
+const moved = share => { const by = (view[1] - view[0]) * share; setView(view[0] + by, view[1] + by); };
+const ZOOMS = { in: () => zoomed(0.5), out: () => zoomed(2), reset: () => setView(...span) };
+const KEYS = { "+": ZOOMS.in, "=": ZOOMS.in, "-": ZOOMS.out, "_": ZOOMS.out, "Escape": ZOOMS.reset, "Home": ZOOMS.reset, "0": ZOOMS.reset,
+  "ArrowLeft": () => moved(-0.25), "ArrowRight": () => moved(0.25) };
+
+// Dots are drawn beside the lines, those above the scale at its upper edge.
+function drawDots(u, over) {
+  const { left, top, width, height } = u.bbox, context = u.ctx, size = 3 * devicePixelRatio;
+  const [low, high] = [u.scales.x.min, u.scales.x.max], most = u.scales.y.max;
+  context.save();
+  context.beginPath(); context.rect(left, top, width, height); context.clip();
+  context.fillStyle = colour("dot");
+  const above = [];
+  for (let i = 0; i < over.dots_s.length; i++) {
+    const at = over.dots_s[i];
+    if (at < low || at > high) continue;
+    const x = u.valToPos(at, "x", true);
+    if (over.dots_ms[i] > most) { above.push(x); continue; }
+    context.fillRect(x - size / 2, u.valToPos(over.dots_ms[i], "y", true) - size / 2, size, size);
+  }
+  context.fillStyle = colour("bad");
+  for (const x of above) {
+    context.beginPath();
+    context.moveTo(x, top + 1); context.lineTo(x - size, top + 1 + 2 * size); context.lineTo(x + size, top + 1 + 2 * size);
+    context.fill();
+  }
+  context.restore();
+}
+
+// The upper end of a latency's scale: what the lines need, and most of the dots; outliers stand at the edge.
+function top(over) {
+  const dots = over.dots_ms.filter((_, i) => over.dots_s[i] >= view[0] && over.dots_s[i] <= view[1]).sort((a, b) => a - b);
+  let most = dots.length ? dots[Math.min(dots.length - 1, Math.floor(dots.length * 0.985))] : 0;
+  for (const values of [over.p99_ms]) {
+    values.forEach((v, i) => { if (v !== null && over.at_s[i] >= view[0] && over.at_s[i] <= view[1]) most = Math.max(most, v); });
+  }
+  return most ? most * 1.15 : 1;
+}
+
+// The scale of latencies: from zero, or logarithmic from the least value on.
+const logScale = document.getElementById("log");
+function latencyScale(...over) {
+  const most = () => Math.max(...over.map(top));
+  if (!logScale?.checked) return { range: () => [0, most()] };
+  const known = over.flatMap(o => [...o.dots_ms, ...o.p50_ms].filter(v => v > 0));
+  if (!known.length) return { range: () => [0, 1] };
+  const [least, highest] = known.reduce(([low, high], v) => [Math.min(low, v), Math.max(high, v)], [Infinity, 0]);
+  return { distr: 3, clamp: least, range: () => [least * 0.9, highest * 1.2] };
+}
+
+const BUILDERS = {
+  overtime(holder) {
+    if (data.kind === "comparison") return comparedOverTime(holder);
+    const over = runOf(holder).over_time[holder.dataset.index];
+    const plot = new uPlot(overTimeOptions(holder, {
+      scales: { y: latencyScale(over) },
+      axes: [timeAxis(), axis({ size: 56, label: "ms", labelSize: 16, labelFont: "12px system-ui" })],
+      series: [{ label: "at", value: (u, v) => v === null ? "–" : `${digits(v)} s` },
+        line("p50 ms", "s1", { width: 2.25 }), line("p90 ms", "s2"), line("p99 ms", "s3")],
+      hooks: { drawClear: [u => drawDots(u, over)] },
+    }), [over.at_s, over.p50_ms, over.p90_ms, over.p99_ms], holder);
+    return { plot, onTime: true, points: over.dots_s.length + over.at_s.length };
+  },
+
+  lane(holder) {
+    const lane = runOf(holder).lanes[holder.dataset.index];
+    const most = lane.unit === "%" ? [0, 100] : null, isLast = Number(holder.dataset.index) === data.lanes.length - 1;
+    const plot = new uPlot(overTimeOptions(holder, {
+      scales: { y: { range: (u, low, high) => most ?? [0, (high || 1) * 1.15] } },
+      axes: [axis({ size: isLast ? 28 : 8, values: (u, splits) => splits.map(v => isLast ? `${tick(v)} s` : "") }), axis({ size: 56, space: 26 })],
+      series: [{ label: "at", value: (u, v) => v === null ? "–" : `${digits(v)} s` },
+        ...lane.series.map((s, i) => line(s.name, `s${i % 4 + 1}`, i || lane.series.length > 1 ? {} : { fill: () => colour("dot") }))],
+      hooks: { draw: [drawMarks] },
+    }), [lane.at_s, ...lane.series.map(s => s.values)], holder);
+    return { plot, onTime: true, points: lane.at_s.length };
+  },
+
+  distribution(holder) {
+    const named = data.kind === "recording" ? [data.models[holder.dataset.index][holder.dataset.run]] : null;
+    const shown = named ?? (data.kind === "comparison"
+      ? runs.map(run => run.latencies.find(found => found.name === holder.dataset.index))
+      : [data.latencies[holder.dataset.index]]);
+    const [low, high] = [Math.min(...shown.map(d => d.edges_ms[0])), Math.max(...shown.map(d => d.edges_ms.at(-1)))];
+    const isLog = high / low > 8;
+    const inside = shown.length === 1 ? shown[0] : null;
+    const tables = shown.map(d => [[d.edges_ms[0], ...d.curve_ms.map(at => Math.max(at, d.edges_ms[0]))], [0, ...d.curve_share.map(s => s * 100)]]);
+    const joined = tables.length === 1 ? ascending(tables[0]) : uPlot.join(tables.map(ascending));
+    const plot = new uPlot(options(holder, {
+      padding: [inside ? 18 : 8, 12, 0, 0],
+      scales: { x: { time: false, distr: isLog ? 3 : 1, range: () => [low, high] }, y: { range: () => [0, 100] } },
+      axes: [axis(isLog ? { size: 28, splits: (u, i, least, most) => decades(least, most), filter: (u, splits) => roomy(u, splits), values: (u, s) => s.map(v => v === null ? "" : tick(v)) } : { size: 28 }),
+        axis({ size: 46, values: (u, s) => s.map(v => `${v} %`), splits: () => [0, 25, 50, 75, 100] })],
+      series: [{ label: "ms", value: (u, v) => digits(v) },
+        ...shown.map((d, i) => line(shown.length > 1 ? "AB"[i] : "share", `s${i + 1}`, { value: (u, v) => v === null || v === undefined ? "–" : `${digits(v)} %`, width: 2, paths: uPlot.paths.stepped({ align: 1 }) }))],
+      hooks: { drawClear: [u => inside && drawBars(u, inside)], draw: [u => inside && drawQuantiles(u, inside)] },
+    }), joined, holder);
+    return { plot, points: shown.reduce((sum, d) => sum + d.counts.length, 0) };
+  },
+
+  sweep(holder) {
+    const key = holder.dataset.index;
+    const steps = data.sweep.filter(s => s.tokens_per_s !== null && s[`${key}_p50_ms`] !== null);
+    const order = [...steps].sort((a, b) => a.tokens_per_s - b.tokens_per_s);
+    const across = order.map(s => s.tokens_per_s);
+    const stats = ["p50", "p99"];
+    const columns = stats.map(stat => order.map(s => s[`${key}_${stat}_ms`]));
+    const plot = new uPlot(options(holder, {
+      scales: { x: { time: false, range: (u, a, b) => [0, (b || 1) * 1.12] }, y: { range: (u, a, b) => [0, (b || 1) * 1.18] } },
+      axes: [axis({ size: 28, values: (u, s) => s.map(tick), label: "output tokens/s", labelSize: 16, labelFont: "12px system-ui" }), axis({ size: 56, label: "ms", labelSize: 16, labelFont: "12px system-ui" })],
+      series: [{ label: "tokens/s", value: (u, v, i, at) => at === null ? "–" : `${digits(v)} (${order[at].load})` },
+        ...stats.map((stat, i) => line(`${stat} ms`, i ? "s3" : "s1", { paths: () => null, points: { show: true, size: 8, width: 2, fill: () => colour("card"), stroke: () => colour(i ? "s3" : "s1") } }))],
+      hooks: { drawAxes: [u => stats.forEach((stat, i) => drawPath(u, steps, `${key}_${stat}_ms`, i ? "s3" : "s1", i === 1))] },
+    }), [across, ...columns], holder);
+    return { plot, points: steps.length };
+  },
+
+  waterfall(holder) { return waterfall(holder, requestRows()); },
+  tokens(holder) { return waterfall(holder, exchangeRows()); },
+};
+
+function comparedOverTime(holder) {
+  const over = runs.map(run => run.over_time.find(found => found.name === holder.dataset.index));
+  const tables = over.map(o => [o.at_s, o.p50_ms, o.p99_ms]);
+  const plot = new uPlot(overTimeOptions(holder, {
+    scales: { y: latencyScale(...over) },
+    axes: [timeAxis(), axis({ size: 56, label: "ms", labelSize: 16, labelFont: "12px system-ui" })],
+    series: [{ label: "at", value: (u, v) => v === null ? "–" : `${digits(v)} s` },
+      line("A p50", "s1", { width: 2.25 }), line("A p99", "s1", { dash: [4, 4] }), line("B p50", "s2", { width: 2.25 }), line("B p99", "s2", { dash: [4, 4] })],
+  }), uPlot.join(tables), holder);
+  return { plot, onTime: true, points: tables.reduce((sum, t) => sum + t[0].length, 0) };
+}
+
+// A curve with each x once: of equal times the highest share.
+function ascending([xs, ys]) {
+  const [x, y] = [[], []];
+  xs.forEach((at, i) => { if (x.length && x.at(-1) === at) y[y.length - 1] = ys[i]; else { x.push(at); y.push(ys[i]); } });
+  return [x, y];
+}
+
+function decades(low, high) {
+  const found = [];
+  for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++) {
+    for (const step of [1, 2, 5]) { const at = step * 10 ** power; if (at >= low && at <= high) found.push(at); }
+  }
+  return found;
+}
+// Labels where there is room: powers of ten first.
+function roomy(u, splits) {
+  let last = -1e9;
+  const wide = splits.length > 1 && u.valToPos(splits.at(-1), "x") - u.valToPos(splits[0], "x") > splits.length * 34;
+  return splits.map(v => {
+    const at = u.valToPos(v, "x");
+    if ((wide || Math.abs(Math.log10(v) % 1) < 1e-9 || splits.length < 5) && at - last > 30) { last = at; return v; }
+    return null;
+  });
+}
+
+function drawBars(u, distribution) {
+  const { top: y, height } = u.bbox, context = u.ctx, most = Math.max(...distribution.counts);
+  context.save();
+  context.fillStyle = colour("bar");
+  distribution.counts.forEach((count, i) => {
+    if (!count) return;
+    const left = u.valToPos(distribution.edges_ms[i], "x", true), right = u.valToPos(distribution.edges_ms[i + 1], "x", true);
+    const high = Math.max(devicePixelRatio, count / most * height * 0.94);
+    context.fillRect(left, y + height - high, Math.max(1, right - left - devicePixelRatio), high);
+  });
+  context.restore();
+}
+
+function drawQuantiles(u, distribution) {
+  const { top: y, height, left, width } = u.bbox, context = u.ctx;
+  context.save();
+  context.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
+  context.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
+  context.lineWidth = devicePixelRatio;
+  let taken = -1e9;
+  for (const name of ["p50", "p99"]) {
+    const x = u.valToPos(Math.max(distribution.spread[name], distribution.edges_ms[0]), "x", true);
+    context.strokeStyle = context.fillStyle = colour("muted");
+    context.beginPath(); context.moveTo(x, y); context.lineTo(x, y + height); context.stroke();
+    const text = `${name} ${digits(distribution.spread[name])}`, half = context.measureText(text).width / 2;
+    const middle = Math.max(Math.min(Math.max(x, left + half), left + width - half), taken + half);
+    context.textAlign = "center";
+    context.fillStyle = colour("text");
+    context.fillText(text, middle, y - 6 * devicePixelRatio);
+    taken = middle + half + 8 * devicePixelRatio;
+  }
+  context.restore();
+}
+
+function drawPath(u, steps, key, name, labelled) {
+  const context = u.ctx, fine = devicePixelRatio;
+  context.save();
+  context.strokeStyle = colour(name); context.lineWidth = 1.75 * fine; context.globalAlpha = 0.8;
+  context.beginPath();
+  steps.forEach((s, i) => {
+    const [x, y] = [u.valToPos(s.tokens_per_s, "x", true), u.valToPos(s[key], "y", true)];
+    if (i) context.lineTo(x, y); else context.moveTo(x, y);
+  });
+  context.stroke();
+  context.globalAlpha = 1; context.textAlign = "center"; context.font = `${11 * fine}px system-ui, sans-serif`;
+  if (labelled) for (const s of steps) {
+    context.fillStyle = s.verdict === "valid" ? colour("muted") : colour("bad");
+    const text = `${tick(s.level)}${s.verdict === "valid" ? "" : " " + s.verdict}`;
+    context.fillText(text, u.valToPos(s.tokens_per_s, "x", true), u.valToPos(s[key], "y", true) - 10 * fine);
+  }
+  context.restore();
+}
+
+function drawMarks(u) {
+  const marks = (data.gpu?.events ?? []).filter(mark => mark.at_s !== null && mark.at_s >= view[0] && mark.at_s <= view[1] && !mark.text.includes("unsupported"));
+  const context = u.ctx;
+  context.save();
+  context.strokeStyle = colour("bad"); context.lineWidth = 1.5 * devicePixelRatio;
+  for (const mark of marks) {
+    const x = u.valToPos(mark.at_s, "x", true);
+    context.beginPath(); context.moveTo(x, u.bbox.top); context.lineTo(x, u.bbox.top + u.bbox.height); context.stroke();
+  }
+  context.restore();
+}
+
+// ---- waterfall: a row a request (or exchange) ----------------------------------------------------
+
+// The rows of a run: start and end in s, and how a row is drawn and told.
+function requestRows() {
+  const fall = data.waterfall, n = fall.sent_us.length;
+  const from = new Float64Array(n), to = new Float64Array(n);
+  for (let i = 0; i < n; i++) {
+    const sent = fall.sent_us[i], early = Math.min(0, fall.due_us[i] ?? 0, -(fall.connect_us[i] ?? 0));
+    from[i] = (sent + early) / US; to[i] = (sent + fall.end_us[i]) / US;
+  }
+  const failed = i => fall.failed[fall.outcome[i]];
+  function segments(i, add) {
+    const sent = fall.sent_us[i] / US, at = column => column[i] === null || column[i] === undefined ? null : sent + column[i] / US;
+    const end = to[i];
+    if (from[i] < sent) add(from[i], sent, "w-queue");
+    if (failed(i)) { add(sent, end, "w-fail"); const first = at(fall.first_token_us); if (first !== null) add(first, at(fall.last_token_us) ?? end, "w-tokens", 0.35); return; }
+    const byte = at(fall.first_byte_us) ?? end, first = at(fall.first_token_us) ?? end, last = at(fall.last_token_us) ?? end;
+    add(sent, byte, "w-wait"); add(byte, first, "w-first"); add(first, last, "w-tokens"); add(last, end, "w-tail");
+  }
+  function told(i) {
+    const sent = fall.sent_us[i], ms = (column, minus = 0) => column[i] === null || column[i] === undefined ? "–" : `${digits((column[i] - minus) / 1000)} ms`;
+    const facts = [["request", `${fall.number[i]}${fall.warmup[i] ? " (warm-up)" : ""}`], ["outcome", fall.outcomes[fall.outcome[i]]],
+      ["sent at", `${digits(sent / US)} s`], ["schedule lag", fall.due_us.length && fall.due_us[i] !== null ? `${digits(-fall.due_us[i] / 1000)} ms` : "–"],
+      ["connecting", ms(fall.connect_us)], ["first byte", ms(fall.first_byte_us)], ["TTFT", ms(fall.first_token_us)], ["last token", ms(fall.last_token_us)],
+      ["end", ms(fall.end_us)], ["output tokens", fall.tokens_out[i] ?? "–"], ["worker", fall.worker[i]]];
+    if (fall.models.length > 1 && fall.model[i] !== null) facts.push(["model", fall.models[fall.model[i]]]);
+    const error = fall.error[i] ?? null;
+    return [facts, error === null ? "" : fall.errors[error]];
+  }
+  return { count: n, from, to, failed, segments, told, number: i => fall.number[i], worst: i => to[i] - from[i] };
+}
+
+// The rows of a recording: a tick where a token came.
+function exchangeRows() {
+  const lines = data.timelines, n = lines.id.length;
+  const from = new Float64Array(n), to = new Float64Array(n);
+  for (let i = 0; i < n; i++) to[i] = Math.max(lines.end_us[i] ?? 0, lines.marks_us[i].at(-1) ?? 0) / US;
+  const failed = i => !(lines.state[i] === "complete" && (lines.status[i] ?? 0) < 400);
+  function segments(i, add) {
+    const marks = lines.marks_us[i], head = (lines.headers_us[i] ?? marks[0] ?? to[i] * US) / US;
+    add(0, head, failed(i) ? "w-fail" : "w-wait");
+    add(head, marks.length ? marks[0] / US : to[i], failed(i) ? "w-fail" : "w-first");
+    if (marks.length) add(marks[0] / US, to[i], failed(i) ? "w-fail" : "bar", 0.6);
+    for (const mark of marks) add(mark / US, null, "w-tokens");
+  }
+  function told(i) {
+    const marks = lines.marks_us[i], ms = us => us === null || us === undefined ? "–" : `${digits(us / 1000)} ms`;
+    let longest = null;
+    for (let k = 1; k < marks.length; k++) longest = Math.max(longest ?? 0, marks[k] - marks[k - 1]);
+    return [[["exchange", lines.id[i]], ["model", data.models[lines.model[i]].model], ["state", lines.state[i]], ["status", lines.status[i] ?? "–"],
+      ["head", ms(lines.headers_us[i])], ["TTFT", ms(marks[0])], ["events with tokens", marks.length], ["longest gap", ms(longest)],
+      ["end", ms(lines.end_us[i])], ["output tokens", lines.tokens_out[i] ?? "–"], ["started", lines.started_at[i]]], lines.path[i]];
+  }
+  return { count: n, from, to, failed, segments, told, number: i => lines.id[i], worst: i => to[i] };
+}
+
+function waterfall(holder, rows) {
+  const only = document.getElementById("only-failed"), detail = document.getElementById("detail");
+  let shown = Array.from({ length: rows.count }, (_, i) => i), chosen = -1;
+  // Rows of the view: what was under way in it, so that nothing stands empty.
+  let inView = shown;
+  function rowRange() {
+    inView = shown.filter(i => rows.to[i] >= view[0] && rows.from[i] <= view[1]);
+    return [-0.5, Math.max(inView.length, 8) - 0.5];
+  }
+  function draw(u) {
+    const context = u.ctx, { left, top: y0, width, height } = u.bbox, fine = devicePixelRatio;
+    const first = Math.max(0, Math.ceil(u.scales.y.min)), last = Math.min(inView.length - 1, Math.floor(u.scales.y.max));
+    const perRow = height / (u.scales.y.max - u.scales.y.min), thick = Math.min(22 * fine, Math.max(perRow < fine ? 2 * fine : fine, perRow - (perRow > 3 * fine ? fine : 0)));
+    const stride = Math.max(1, Math.floor(1.0 / (perRow / fine)));
+    context.save();
+    context.beginPath(); context.rect(left, y0, width, height); context.clip();
+    for (let k = first; k <= last; k += stride) {
+      const i = stride === 1 ? inView[k] : telling(k, Math.min(last, k + stride - 1));
+      const middle = u.valToPos(k, "y", true);
+      rows.segments(i, (from, to, name, share = 1) => {
+        const a = u.valToPos(from, "x", true), b = to === null ? a + Math.max(fine, Math.min(2 * fine, perRow / 6)) : u.valToPos(to, "x", true);
+        if (b < left || a > left + width) return;
+        context.fillStyle = resolved(name);
+        context.fillRect(a, middle - thick * share / 2, Math.max(b - a, from === to ? 0 : (stride > 1 ? 2.5 : 0.75) * fine), Math.max(fine * 0.75, thick * share));
+      });
+      if (i === chosen) { context.strokeStyle = colour("text"); context.lineWidth = 1.5 * fine; context.strokeRect(left + fine, middle - thick / 2 - fine, width - 2 * fine, thick + 2 * fine); }
+    }
+    context.restore();
+  }
+  // Of rows that share a line of pixels: a failure, else the longest.
+  function telling(low, high) {
+    let best = inView[low];
+    for (let k = low; k <= high; k++) {
+      const i = inView[k];
+      if (rows.failed(i) !== rows.failed(best) ? rows.failed(i) : rows.worst(i) > rows.worst(best)) best = i;
+    }
+    return best;
+  }
+  function choose(i, plot) {
+    if (i === chosen || i === undefined) return;
+    chosen = i;
+    const [facts, more] = rows.told(i);
+    detail.replaceChildren();
+    for (const [name, value] of facts) { const part = element("div", undefined, detail); element("dt", name, part); element("dd", String(value), part); }
+    if (more) element("div", more, detail, "wide");
+    holder.dataset.chosen = rows.number(i);
+    plot.redraw(false);
+  }
+  const plot = new uPlot(overTimeOptions(holder, {
+    scales: { y: { dir: -1, range: rowRange } },
+    axes: [timeAxis(), axis({ size: 64, values: (u, s) => s.map(v => Number.isInteger(v) && inView[v] !== undefined ? tick(rows.number(inView[v])) : "") })],
+    series: [{}, { paths: () => null, points: { show: false } }], legend: { show: false },
+    cursor: { points: { show: false } },
+    hooks: { draw: [draw], setCursor: [u => {
+      if (u.cursor.event && u.cursor.top >= 0 && holder.matches(":hover")) choose(inView[Math.round(u.posToVal(u.cursor.top, "y"))], u);
+    }] },
+  }), [[span[0], span[1]], [0, Math.max(1, rows.count - 1)]], holder);
+  only?.addEventListener("change", () => {
+    shown = Array.from({ length: rows.count }, (_, i) => i).filter(i => !only.checked || rows.failed(i));
+    holder.dataset.rows = shown.length;
+    plot.setScale("x", { min: view[0], max: view[1] });
+  });
+  holder.dataset.rows = shown.length;
+  const step = by => {
+    const place = inView.indexOf(chosen);
+    choose(inView[place < 0 ? 0 : Math.min(inView.length - 1, Math.max(0, place + by))], plot);
+  };
+  return { plot, onTime: true, points: rows.count, keys: { ArrowDown: () => step(1), ArrowUp: () => step(-1) } };
+}
+
+// ---- the page ------------------------------------------------------------------------------------
+
+function make(holder) {
+  if (charts.has(holder)) return;
+  try {
+    const chart = BUILDERS[holder.dataset.chart](holder);
+    charts.set(holder, chart);
+    if (holder.dataset.points === undefined) attend(holder, chart);
+    holder.dataset.points = chart.points;
+    if (chart.onTime) sync.sub(chart.plot);
+  } catch (error) {
+    charts.set(holder, { plot: { redraw() {}, setSize() {}, setScale() {} } });
+    element("p", `This chart cannot be drawn: ${error.message}`, holder, "bad");
+    console.error(error);
+  }
+}
+
+// The values of a chart over time as a table, made when it is asked for.
+const MOST_ROWS = 500;
+function tabled(holder, plot) {
+  const details = element("details", undefined, holder.parentElement.querySelector("figcaption"));
+  element("summary", "as a table", details);
+  details.addEventListener("toggle", () => {
+    if (!details.open || details.querySelector("table")) return;
+    const table = element("table", undefined, element("div", undefined, details, "scroll tabled")), head = element("tr", undefined, element("thead", undefined, table));
+    for (const series of plot.series) element("th", series.label === "at" ? "s" : series.label, head).scope = "col";
+    const body = element("tbody", undefined, table), stride = Math.ceil(plot.data[0].length / MOST_ROWS);
+    for (let i = 0; i < plot.data[0].length; i += stride) {
+      const row = element("tr", undefined, body);
+      plot.data.forEach((column, k) => { element(k ? "td" : "th", digits(column[i]), row); });
+    }
+  });
+}
+
+// Keys, and the table: once for a place, whatever chart is in it.
+function attend(holder, chart) {
+  if (chart.onTime && !chart.keys) tabled(holder, chart.plot);
+  holder.addEventListener("keydown", event => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const act = chart.keys?.[event.key] ?? (chart.onTime ? KEYS[event.key] : undefined);
+    if (act) { event.preventDefault(); act(); }
+  });
+  holder.addEventListener("dblclick", () => chart.onTime && ZOOMS.reset());
+}
+
+const holders = [...document.querySelectorAll("[data-chart]")];
+const makeAll = () => holders.forEach(make);
+const watcher = new IntersectionObserver(seen => seen.forEach(entry => {
+  if (entry.isIntersecting) { watcher.unobserve(entry.target); make(entry.target); }
+}), { rootMargin: "300px" });
+holders.forEach(holder => watcher.observe(holder));
+// Paper is white, and shows everything.
+addEventListener("beforeprint", () => {
+  const chosen = root.dataset.theme;
+  root.dataset.theme = "light";
+  makeAll();
+  themed();
+  addEventListener("afterprint", () => {
+    if (chosen === undefined) delete root.dataset.theme; else root.dataset.theme = chosen;
+    themed();
+  }, { once: true });
+});
+
+const resizer = new ResizeObserver(entries => entries.forEach(({ target }) => {
+  const chart = charts.get(target);
+  if (chart && target.clientWidth && chart.plot.width !== target.clientWidth) chart.plot.setSize({ width: target.clientWidth, height: chart.plot.height });
+}));
+holders.forEach(holder => resizer.observe(holder));
+
+logScale?.addEventListener("change", () => {
+  for (const [holder, chart] of [...charts]) {
+    if (holder.dataset.chart !== "overtime") continue;
+    sync.unsub(chart.plot);
+    chart.plot.destroy();
+    charts.delete(holder);
+    make(holder);
+  }
+});
+
+document.querySelectorAll("[data-zoom]").forEach(button => button.addEventListener("click", ZOOMS[button.dataset.zoom]));
+
+const theme = document.getElementById("theme"), prefersDark = matchMedia("(prefers-color-scheme: dark)");
+const isDark = () => (root.dataset.theme ?? (prefersDark.matches ? "dark" : "light")) === "dark";
+function themed() {
+  palette = new Map();
+  theme.textContent = isDark() ? "Light" : "Dark";
+  theme.setAttribute("aria-pressed", String(isDark()));
+  for (const chart of charts.values()) chart.plot.redraw(false, true);
+}
+theme.addEventListener("click", () => { root.dataset.theme = isDark() ? "light" : "dark"; themed(); });
+prefersDark.addEventListener("change", themed);
+themed();
+requestAnimationFrame(() => setTimeout(() => { root.dataset.readyMs = Math.round(performance.now()); }));
+})();
