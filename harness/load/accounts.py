@@ -5,13 +5,17 @@ frame by frame, and what was recorded in the records; where there is no journal 
 machine), the worker's own last count must do, and the account says so.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
 
 from harness.core.visible import counted
 from harness.load.folder import Folder
 from harness.load.journal import JournalReader
-from harness.load.records import RECORD, EndRecord, Result, Tick
+from harness.load.records import RECORD, EndRecord, Record, Result, Tick
 
 SHOWN = 5
 
@@ -98,16 +102,11 @@ def account(folder: Folder, worker: int) -> Account:
 
 
 def recorded(folder: Folder, worker: int) -> tuple[list[int], Tick | None, EndRecord | None]:
-    """The numbers of a worker's results, its last tick, and its end; a torn last line is no record."""
+    """The numbers of a worker's results, its last tick, and its end."""
     results: list[int] = []
     last: Tick | None = None
     end: EndRecord | None = None
-    path = folder.records(worker)
-    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-    for line in lines:
-        if not line.endswith(b"\n"):
-            break
-        record = RECORD.validate_json(line)
+    for record in readable(folder.records(worker)):
         if isinstance(record, Result):
             results.append(record.number)
         elif isinstance(record, Tick):
@@ -115,6 +114,17 @@ def recorded(folder: Folder, worker: int) -> tuple[list[int], Tick | None, EndRe
         elif isinstance(record, EndRecord):
             end = record
     return results, last, end
+
+
+def readable(path: Path) -> Iterator[Record]:
+    """The records of a file, one in memory at a time; lines that are none are the gatherer's to name."""
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                with suppress(ValidationError):
+                    yield RECORD.validate_json(line)
 
 
 def journalled(folder: Folder, worker: int) -> tuple[set[int], set[int]]:

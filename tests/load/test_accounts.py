@@ -48,6 +48,16 @@ def test_equal(folder: Folder) -> None:
     assert (account.sent, account.recorded, account.has_journal) == (3, 3, True)
 
 
+def test_a_line_that_is_no_record_is_counted_as_missing(folder: Folder) -> None:
+    journal(folder, range(3), range(3))
+    records(folder, [0, 1, 2], end=3)
+    lines = folder.records(0).read_text().splitlines(keepends=True)
+    folder.records(0).write_text("".join([lines[0], "half a li\n", *lines[2:], lines[0][:20]]))
+    [account] = accounts(folder)
+    assert (account.sent, account.recorded, account.unrecorded) == (3, 2, (1,))
+    assert account.end is not None
+
+
 def test_a_worker_that_was_killed(folder: Folder) -> None:
     journal(folder, range(10), range(4))
     records(folder, [0, 1], end=None)
