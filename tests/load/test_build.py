@@ -80,6 +80,12 @@ def test_the_loop_is_closed_unless_a_schedule_is_given() -> None:
     assert only(request_rate=5.0, concurrency=3).plan.loop == Open(most_open=3)
 
 
+@pytest.mark.parametrize("given", [{"concurrency": 2}, {"concurrency": 2, "request_rate": 5.0}])
+def test_there_are_no_more_workers_than_requests_at_once(given: dict[str, Any]) -> None:
+    assert only(workers=4, **given).plan.workers == 2
+    assert only(workers=4, request_rate=5.0).plan.workers == 4
+
+
 def test_what_a_plan_takes_over() -> None:
     plan = only(
         workers=2, timeout_s=5.0, stall_s=1.0, drain_s=0.0, max_requests=9, max_tokens=99, keep_alive=False,
