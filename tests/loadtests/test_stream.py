@@ -11,6 +11,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,24 @@ def test_tokens_stop_a_run(run: Any, server: str, call: MakeCall) -> None:
     assert run.finish() == 0
     assert 4 <= len(run.results()) <= 8
     assert run.ends()[0].why == "limit"
+
+
+def test_a_limit_of_tokens_that_is_far_holds_nobody_up(run: Any, server: str, call: MakeCall) -> None:
+    calls = [call("fast", tokens_in=7, most_tokens_out=20)]
+    run.lay_out(server, calls, loop=Closed(concurrency=1), max_tokens=27 * 20, drain_s=5)
+    assert run.finish() == 0
+    results = sorted(run.results(), key=lambda result: result.number)
+    waits = [after.sent_ns - before.end_ns for before, after in pairwise(results[:16])]
+    assert sorted(waits)[len(waits) // 2] < 20 * MS  # the reducer looks each 50 ms
+    assert 20 <= len(results) <= 21
+
+
+def test_a_reducer_that_fails_ends_the_run(run: Any, server: str, call: MakeCall) -> None:
+    reducer = (sys.executable, "-c", "raise SystemExit(3)")
+    run.lay_out(server, [call("fast")], max_tokens=100_000, drain_s=5, reducer=reducer)
+    with LocustChild(run.folder, 1) as child:
+        assert child.wait(30) == 1, child.output_tail()
+        assert any("the reducer of worker 0 failed" in line for line in child.complaints())
 
 
 def test_two_workers_share_a_run(run: Any, server: str, call: MakeCall) -> None:
