@@ -25,6 +25,7 @@ from stream_hub import Alarm, HubReader
 from harness.core.errors import BadInput
 from harness.core.histogram import bucket_of
 from harness.kernel_stamps import Carry
+from harness.load.care import most_tokens_of
 from harness.load.folder import Folder
 from harness.load.journal import Ending, JournalWriter, Sent
 from harness.load.plan import Closed
@@ -71,6 +72,7 @@ class Worker:
     def __init__(self, part: Part, told: Told) -> None:
         self.part, self.told = part, told
         self.plan, self.calls = part.folder.plan(), part.folder.calls()
+        self.most_tokens = max(map(most_tokens_of, self.calls))
         self.schedule = Schedule(
             self.plan, part.folder.arrivals_ns(), part.index, part.count, part.start_ns or time.monotonic_ns()
         )
@@ -78,7 +80,7 @@ class Worker:
         self.reader = HubReader()
         self.client = client_of(self)
         self.requests = self.make_requests()
-        self.users = self.sent = self.answered = self.heard = self.received = 0
+        self.users = self.sent = self.answered = self.heard = self.received = self.retried = 0
         self.failed: Counter[str] = Counter()
         self.under_way: dict[int, gevent.Greenlet] = {}
         self.no_more, self.landed, self.counted, self.finished = Event(), Event(), Event(), Event()
@@ -120,12 +122,16 @@ class Worker:
         return turn
 
     def await_counts(self) -> None:
-        """With a limit of tokens, no more answers than there are users may wait for their tokens' count."""
-        while self.plan.max_tokens and self.answered - self.heard >= max(1, self.users):
+        """Near the limit of tokens, no more answers than there are users may wait for their tokens' count."""
+        while self.answered - self.heard >= max(1, self.users) and not self.has_tokens():
             if self.no_more.is_set():
                 return
             self.counted.clear()
             self.counted.wait(LOOK_S)
+
+    def has_tokens(self) -> bool:
+        """Whether one more request stays below the limit, whatever those whose tokens are unknown use up."""
+        return self.schedule.has_tokens_for(self.sent - self.heard + 1, self.most_tokens)
 
     def closed_loop(self, kept: Kept, is_stopping: Callable[[], bool]) -> None:
         """One user: a call, its answer, the next call."""
@@ -189,7 +195,7 @@ class Worker:
         except OSError as error:
             self.is_broken = True
             self.failed["unrecorded"] += 1
-            logger.error("worker %d cannot write its journal (%s) and stops", self.part.index, error.strerror)
+            logger.error("worker %d cannot write its journal (%s) and stops", self.part.index, error.strerror or error)
             self.stop_sending("stopped")
 
     def note_answer(self, number: int, answer: Answer) -> None:
@@ -198,6 +204,7 @@ class Worker:
         self.keep("answer", head._asdict(), blob)
         self.answered += 1
         self.received += answer.received
+        self.retried += answer.retried
         del self.under_way[number]
         self.landed.set()
 
@@ -211,6 +218,8 @@ class Worker:
             if record["kind"] == "result":
                 self.hear(record)
             self.told(record, line)
+        if not self.no_more.is_set():
+            self.stop_sending("stopped")  # nobody counts tokens any more, nor keeps what comes
 
     def hear(self, record: dict[str, Any]) -> None:
         """What one request used up: as the provider counts, else as far as it is known."""
@@ -303,7 +312,12 @@ class Worker:
         """What the journal holds in all."""
         unsent, why = self.schedule.unsent(self.sent), self.schedule.why or "done"
         return EndRecord(
-            worker=self.part.index, sent=self.sent, answered=self.answered, unsent=unsent, why=why
+            worker=self.part.index,
+            sent=self.sent,
+            answered=self.answered,
+            unsent=unsent,
+            retried=self.retried,
+            why=why,
         )
 
     @property
@@ -318,6 +332,7 @@ class Worker:
         self.listener.join()
         if self.reducer.wait() != 0:
             self.is_reduced = False
+            self.failed["unrecorded"] += 1
             log = self.part.folder.reducer_log(self.part.index)
             logger.error("the reducer of worker %d failed: see %s", self.part.index, log)
 

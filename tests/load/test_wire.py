@@ -183,6 +183,19 @@ def test_a_request_that_broke_off_is_not_sent_twice(upstream: Any, asker: Asker)
     assert (answer.retried, len(upstream.requests) - before) == (False, 1)
 
 
+def test_a_request_that_the_server_held_before_it_broke_is_not_sent_again(
+    upstream: Any, asker: Asker
+) -> None:
+    upstream.on("/ok", upstream.head(200, "Content-Length: 2"), b"ok")
+    gate = threading.Event()
+    upstream.on("/held", gate, upstream.RESET)
+    asker.ask("/ok")
+    before = len(upstream.requests)
+    threading.Timer(1.2, gate.set).start()
+    answer = asker.ask("/held")
+    assert (answer.ending, answer.retried, len(upstream.requests) - before) == (Ending.RESET, False, 1)
+
+
 def test_the_deadline(upstream: Any, make_asker: Callable[..., Asker]) -> None:
     asker = make_asker(upstream.url, timeout_s=0.3)
     upstream.on("/slow", upstream.head(200), upstream.chunk(EVENT), upstream.HOLD)
