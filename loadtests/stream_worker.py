@@ -195,7 +195,8 @@ class Worker:
         except OSError as error:
             self.is_broken = True
             self.failed["unrecorded"] += 1
-            logger.error("worker %d cannot write its journal (%s) and stops", self.part.index, error.strerror or error)
+            why = error.strerror or error
+            logger.error("worker %d cannot write its journal (%s) and stops", self.part.index, why)
             self.stop_sending("stopped")
 
     def note_answer(self, number: int, answer: Answer) -> None:
