@@ -22,7 +22,6 @@ import psutil
 from gevent.event import Event
 from stream_hub import Alarm, HubReader
 
-from harness.core.errors import BadInput
 from harness.core.histogram import bucket_of
 from harness.kernel_stamps import Carry
 from harness.load.care import most_tokens_of
@@ -32,6 +31,7 @@ from harness.load.plan import Closed
 from harness.load.records import EndRecord, Outcome, Tick, WorkerRecord
 from harness.load.route import Route
 from harness.load.schedule import NEVER_NS, Schedule, Turn
+from harness.load.target import Key, key_headers
 from harness.load.wire import Answer, Client, Kept, Stamping
 
 NS_PER_S = 1_000_000_000
@@ -43,7 +43,6 @@ LOOK_S = 0.1
 """How often something that waits looks whether the run has ended."""
 IDLE_S = 20.0
 """By then every worker has its users."""
-KEY_HEADERS = {"authorization": "Bearer {}", "x-api-key": "{}"}
 REDUCER = (sys.executable, "-m", "harness.load.reducer")
 
 type Told = Callable[[dict[str, Any], str], None]
@@ -98,8 +97,9 @@ class Worker:
         gevent.spawn_later(IDLE_S, self.stop_if_idle)
 
     def make_requests(self) -> list[tuple[bytes, bytes]]:
-        """The bytes of every call."""
-        extra = {"User-Agent": "harness", **key_header(self.plan.key_variable, self.plan.key_header)}
+        """The bytes of every call. BadInput: the API key is not in this machine's environment."""
+        key = Key(self.plan.key_variable, self.plan.key_header)
+        extra = {"User-Agent": "harness", **dict(key_headers(key))}
         keep = self.plan.keep_alive
         return [self.client.route.request(call, extra, keep_alive=keep) for call in self.calls]
 
@@ -344,16 +344,6 @@ def client_of(worker: Worker) -> Client:
     stamping = worker.stamping if plan.kernel_stamps and worker.stamping.works else None
     route = Route.to(plan.target, plan.ca_file)
     return Client(route, worker.reader, stamping, plan.timeout_s, plan.stall_s)
-
-
-def key_header(variable: str | None, header: str) -> dict[str, str]:
-    """The header with the API key. BadInput: it is not in this machine's environment."""
-    if variable is None:
-        return {}
-    key = os.environ.get(variable)
-    if not key:
-        raise BadInput(f"{variable} is not set in the environment of a worker")
-    return {header: KEY_HEADERS[header].format(key)}
 
 
 def introduction(index: int, start_ns: int) -> WorkerRecord:

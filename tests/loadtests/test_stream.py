@@ -243,7 +243,20 @@ def test_a_key_that_is_not_set_is_told_in_one_line(run: Any, server: str, call: 
     run.lay_out(server, [call("fast")], key_variable="NO_SUCH_KEY", request_count=1)
     with LocustChild(run.folder, 1) as child:
         assert child.wait(20) == 2
-    assert "NO_SUCH_KEY is not set" in child.output_tail()
+    assert "$NO_SUCH_KEY, which is to hold the API key, is not set" in child.output_tail()
+
+
+def test_the_line_end_of_a_key_that_came_from_a_file_is_not_sent(
+    run: Any, upstream: Any, call: MakeCall
+) -> None:
+    upstream.on("/keyed", upstream.head(200, "Content-Length: 2"), b"{}")
+    run.lay_out(upstream.url, [call("x", "/keyed")], key_variable="FILE_KEY", request_count=1)
+    with LocustChild(run.folder, 1, env={"FILE_KEY": "planted\n"}) as child:
+        assert child.wait(20) is not None
+    [request] = [one for one in upstream.requests if one.path == "/keyed"]
+    assert b"authorization: Bearer planted" in request.head.split(b"\r\n")
+    written = b"".join(path.read_bytes() for path in run.folder.path.iterdir())
+    assert b"planted" not in written
 
 
 def test_a_journal_that_cannot_be_written_stops_the_run(run: Any, server: str, call: MakeCall) -> None:
