@@ -324,13 +324,12 @@ class LoopReader:
     """Reads in a loop that waits on the socket: for TLS, and where nothing faster is at hand."""
 
     def read(self, connection: Connection, answer: Answer) -> None:
-        """Read until the answer is over."""
+        """Read until the answer is over. What has come is read before a silence is called one."""
         while not answer.over:
             now_ns = time.monotonic_ns()
-            if answer.give_up_if_late(now_ns):
-                return
-            connection.sock.settimeout((answer.wake_ns() - now_ns) / NS_PER_S)
+            connection.sock.settimeout(max(0, answer.wake_ns() - now_ns) / NS_PER_S)
             read_once(connection.receive, answer)
+            answer.give_up_if_late(now_ns)
 
 
 def read_once(receive: Receive, answer: Answer) -> None:

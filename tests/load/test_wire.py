@@ -212,6 +212,16 @@ def test_silence(upstream: Any, make_asker: Callable[..., Asker]) -> None:
     assert answer.end_ns - answer.last_ns > 150_000_000
 
 
+def test_what_waits_to_be_read_is_no_silence() -> None:
+    near, far = socket.socketpair()
+    with near, far:
+        far.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        answer, now_ns = Answer(), time.monotonic_ns()
+        answer.begin(now_ns - 1_000_000_000, now_ns + 9_000_000_000, 500_000_000)
+        LoopReader().read(Connection(near, None), answer)
+    assert answer.ending is Ending.DONE
+
+
 def test_nobody_listens(make_asker: Callable[..., Asker]) -> None:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
