@@ -88,7 +88,7 @@ class Prepared:
     def bill(self, price: care.Price) -> care.Bill:
         """What they cost at most. BadInput where nothing bounds it."""
         runs = [(step.plan, step.calls, len(step.arrivals)) for step in self.built.steps]
-        return care.bill(runs, price, estimated=self.built.exact is False)
+        return care.bill(runs, price, estimated=self.built.exact is not True)
 
     def try_out(self) -> None:
         """Make the first request. BadInput where it fails, or does not stream."""

@@ -113,7 +113,8 @@ class Run:
         self.keeper.flush()
         samples = host.taken()
         self.samples += samples
-        self.writer.add_samples([sample.row() for sample in samples])
+        if samples:
+            self.writer.add_samples([sample.row() for sample in samples])
 
     def catch_up(self, gatherer: Gatherer, host: HostSampler) -> None:
         """Wait for reducers whose workers died: they write down what is left, and end by themselves."""
