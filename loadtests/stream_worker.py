@@ -331,11 +331,12 @@ class Worker:
         assert self.reducer.stdin is not None
         self.reducer.stdin.close()
         self.listener.join()
-        if self.reducer.wait() != 0:
+        if (code := self.reducer.wait()) != 0:
             self.is_reduced = False
             self.failed["unrecorded"] += 1
-            log = self.part.folder.reducer_log(self.part.index)
-            logger.error("the reducer of worker %d failed: see %s", self.part.index, log)
+            said = self.part.folder.reducer_log(self.part.index).read_text(errors="replace").splitlines()
+            last = said[-1] if said else "it said nothing"
+            logger.error("the reducer of worker %d failed (exit code %d): %s", self.part.index, code, last)
 
 
 def client_of(worker: Worker) -> Client:

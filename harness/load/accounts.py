@@ -49,7 +49,8 @@ class Account:
         who = f"worker {self.worker}"
         found = []
         if self.end is None:
-            found.append(f"{who} did not end in order: killed, or its machine is gone")
+            unknown = "" if self.has_journal else "; what it sent after its last word is unknown"
+            found.append(f"{who} did not end in order: killed, or its machine is gone{unknown}")
         if self.unanswered:
             what = counted(len(self.unanswered), "request")
             found.append(f"{who} sent {what} whose answers are lost: {listed(self.unanswered)}")
@@ -79,12 +80,13 @@ def account(folder: Folder, worker: int) -> Account:
     """The account of one worker."""
     results, last, end = recorded(folder, worker)
     if not folder.journal(worker).exists():
-        sent = end.sent if end else last.sent if last else len(results)
+        known = len(set(results))
+        sent = end.sent if end else max(last.sent if last else 0, known)
         return Account(
             worker,
             sent,
-            len(set(results)),
-            twice=len(results) - len(set(results)),
+            known,
+            twice=len(results) - known,
             end=end,
             has_journal=False,
         )

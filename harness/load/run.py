@@ -79,6 +79,8 @@ class Run:
         with live_view(self.step.plan, self.clock, due, quiet=self.wants.quiet) as view:
             gatherer = Gatherer(self.folder, self.clock, [self.tally, self.workers, self.keeper, view])
             last_words = self.watch(gatherer, view)
+        if not self.workers.by_number and self.stopped:
+            raise Untrusted("stopped before a worker began: nothing was sent")
         if not self.workers.by_number:
             raise Untrusted(f"Locust ended before a worker began: {last_words or 'it said nothing'}")
         return self.finish(gatherer.damage, run_id)

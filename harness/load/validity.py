@@ -271,8 +271,8 @@ CHECKS = (
     Check("stopped", "{} workers were stopped", "", stopped, WARN_ANY, WARN_ANY,
           "the run is shorter than was asked for"),
     Check("retried", "{} requests were sent again: their kept connection broke before an answer", "", retried,
-          WARN_ANY, WARN_ANY, "a server that closes idle connections does so, and one that fails looks the "
-          "same: see with --no-keep-alive"),
+          NEVER, NEVER, "many servers close connections unannounced, and one that fails looks the same: see "
+          "with --no-keep-alive"),
     Check("shared_reads", "{} of events were read together with later ones", "%", shared_reads,
           (0.2, None), (0.2, None), "their times are upper bounds, and gaps before them look smaller"),
     Check("usage", "of {} of answers the server did not count the tokens", "%", without_usage,

@@ -113,7 +113,7 @@ HALF_READ = (reader(), made_result())
         ("unsent", evidence(end={"unsent": 1}), WARNING),
         ("stopped", evidence(end={"why": "limit"}), OK),
         ("stopped", evidence(end={"why": "stopped"}), WARNING),
-        ("retried", evidence(end={"retried": 1}), WARNING),
+        ("retried", evidence(end={"retried": 1}), OK),
         ("shared_reads", evidence(made_result(events=5, shared_reads=2)), WARNING),
         ("shared_reads", evidence(made_result(events=5, shared_reads=1)), OK),
         ("usage", evidence(made_result(), made_result(tokens_out=None)), WARNING),
