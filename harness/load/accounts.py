@@ -79,26 +79,19 @@ def workers_in(folder: Folder) -> list[int]:
 def account(folder: Folder, worker: int) -> Account:
     """The account of one worker."""
     results, last, end = recorded(folder, worker)
-    if not folder.journal(worker).exists():
-        known = len(set(results))
-        sent = end.sent if end else max(last.sent if last else 0, known)
-        return Account(
-            worker,
-            sent,
-            known,
-            twice=len(results) - known,
-            end=end,
-            has_journal=False,
-        )
-    sent_numbers, answered = journalled(folder, worker)
     known = set(results)
+    twice = len(results) - len(known)
+    if not folder.journal(worker).exists():
+        sent = end.sent if end else max(last.sent if last else 0, len(known))
+        return Account(worker, sent, len(known), twice=twice, end=end, has_journal=False)
+    sent_numbers, answered = journalled(folder, worker)
     return Account(
         worker,
         sent=len(sent_numbers),
         recorded=len(known),
         unanswered=tuple(sorted(sent_numbers - answered - known)),
         unrecorded=tuple(sorted(answered - known)),
-        twice=len(results) - len(known),
+        twice=twice,
         end=end,
     )
 
