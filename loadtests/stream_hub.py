@@ -11,7 +11,7 @@ import time
 import gevent
 from gevent.hub import Waiter, get_hub
 
-from harness.load.wire import Answer, Connection, LoopReader, plain_receiver, read_once
+from harness.load.wire import Answer, Connection, LoopReader, Receive, plain_receiver, read_once
 
 NS_PER_S = 1_000_000_000
 
@@ -25,7 +25,7 @@ class HubReader:
 
     def __init__(self) -> None:
         self.hub = get_hub()
-        self.waiting: dict[Answer, Waiter] = {}
+        self.waiting: dict[Answer, tuple[Receive, Waiter]] = {}
         self.loop_reader = LoopReader()
 
     def read(self, connection: Connection, answer: Answer) -> None:
@@ -44,7 +44,7 @@ class HubReader:
                 waiter.switch(None)
 
         watcher = self.hub.loop.io(connection.sock.fileno(), 1)
-        self.waiting[answer] = waiter
+        self.waiting[answer] = receive, waiter
         watcher.start(readable)
         try:
             if not answer.over:
@@ -55,10 +55,15 @@ class HubReader:
             watcher.close()
 
     def sweep(self, now_ns: int) -> None:
-        """Give up the answers whose deadline has passed."""
-        for answer, waiter in list(self.waiting.items()):
-            if not answer.over and answer.give_up_if_late(now_ns):
-                self.hub.loop.run_callback(waiter.switch, None)
+        """Give up the answers whose deadline has passed.
+
+        What has come and was not read yet counts: the silence of a client that was held up is its own.
+        """
+        for answer, (receive, waiter) in list(self.waiting.items()):
+            if not answer.over and now_ns >= answer.wake_ns():
+                read_once(receive, answer)
+                if answer.give_up_if_late(now_ns):
+                    self.hub.loop.run_callback(waiter.switch, None)
 
 
 def raw_socket(sock: socket.socket) -> socket.socket | None:

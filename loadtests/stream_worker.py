@@ -22,15 +22,16 @@ import psutil
 from gevent.event import Event
 from stream_hub import Alarm, HubReader
 
-from harness.core.errors import BadInput
 from harness.core.histogram import bucket_of
 from harness.kernel_stamps import Carry
+from harness.load.care import most_tokens_of
 from harness.load.folder import Folder
 from harness.load.journal import Ending, JournalWriter, Sent
 from harness.load.plan import Closed
 from harness.load.records import EndRecord, Outcome, Tick, WorkerRecord
 from harness.load.route import Route
 from harness.load.schedule import NEVER_NS, Schedule, Turn
+from harness.load.target import Key, key_headers
 from harness.load.wire import Answer, Client, Kept, Stamping
 
 NS_PER_S = 1_000_000_000
@@ -42,7 +43,6 @@ LOOK_S = 0.1
 """How often something that waits looks whether the run has ended."""
 IDLE_S = 20.0
 """By then every worker has its users."""
-KEY_HEADERS = {"authorization": "Bearer {}", "x-api-key": "{}"}
 REDUCER = (sys.executable, "-m", "harness.load.reducer")
 
 type Told = Callable[[dict[str, Any], str], None]
@@ -71,6 +71,7 @@ class Worker:
     def __init__(self, part: Part, told: Told) -> None:
         self.part, self.told = part, told
         self.plan, self.calls = part.folder.plan(), part.folder.calls()
+        self.most_tokens = max(map(most_tokens_of, self.calls))
         self.schedule = Schedule(
             self.plan, part.folder.arrivals_ns(), part.index, part.count, part.start_ns or time.monotonic_ns()
         )
@@ -78,7 +79,7 @@ class Worker:
         self.reader = HubReader()
         self.client = client_of(self)
         self.requests = self.make_requests()
-        self.users = self.sent = self.answered = self.heard = self.received = 0
+        self.users = self.sent = self.answered = self.heard = self.received = self.retried = 0
         self.failed: Counter[str] = Counter()
         self.under_way: dict[int, gevent.Greenlet] = {}
         self.no_more, self.landed, self.counted, self.finished = Event(), Event(), Event(), Event()
@@ -96,8 +97,9 @@ class Worker:
         gevent.spawn_later(IDLE_S, self.stop_if_idle)
 
     def make_requests(self) -> list[tuple[bytes, bytes]]:
-        """The bytes of every call."""
-        extra = {"User-Agent": "harness", **key_header(self.plan.key_variable, self.plan.key_header)}
+        """The bytes of every call. BadInput: the API key is not in this machine's environment."""
+        key = Key(self.plan.key_variable, self.plan.key_header)
+        extra = {"User-Agent": "harness", **dict(key_headers(key))}
         keep = self.plan.keep_alive
         return [self.client.route.request(call, extra, keep_alive=keep) for call in self.calls]
 
@@ -120,12 +122,16 @@ class Worker:
         return turn
 
     def await_counts(self) -> None:
-        """With a limit of tokens, no more answers than there are users may wait for their tokens' count."""
-        while self.plan.max_tokens and self.answered - self.heard >= max(1, self.users):
+        """Near the limit of tokens, no more answers than there are users may wait for their tokens' count."""
+        while self.answered - self.heard >= max(1, self.users) and not self.has_tokens():
             if self.no_more.is_set():
                 return
             self.counted.clear()
             self.counted.wait(LOOK_S)
+
+    def has_tokens(self) -> bool:
+        """Whether one more request stays below the limit, whatever those whose tokens are unknown use up."""
+        return self.schedule.has_tokens_for(self.sent - self.heard + 1, self.most_tokens)
 
     def closed_loop(self, kept: Kept, is_stopping: Callable[[], bool]) -> None:
         """One user: a call, its answer, the next call."""
@@ -189,7 +195,8 @@ class Worker:
         except OSError as error:
             self.is_broken = True
             self.failed["unrecorded"] += 1
-            logger.error("worker %d cannot write its journal (%s) and stops", self.part.index, error.strerror)
+            why = error.strerror or error
+            logger.error("worker %d cannot write its journal (%s) and stops", self.part.index, why)
             self.stop_sending("stopped")
 
     def note_answer(self, number: int, answer: Answer) -> None:
@@ -198,6 +205,7 @@ class Worker:
         self.keep("answer", head._asdict(), blob)
         self.answered += 1
         self.received += answer.received
+        self.retried += answer.retried
         del self.under_way[number]
         self.landed.set()
 
@@ -211,6 +219,8 @@ class Worker:
             if record["kind"] == "result":
                 self.hear(record)
             self.told(record, line)
+        if not self.no_more.is_set():
+            self.stop_sending("stopped")  # nobody counts tokens any more, nor keeps what comes
 
     def hear(self, record: dict[str, Any]) -> None:
         """What one request used up: as the provider counts, else as far as it is known."""
@@ -303,7 +313,12 @@ class Worker:
         """What the journal holds in all."""
         unsent, why = self.schedule.unsent(self.sent), self.schedule.why or "done"
         return EndRecord(
-            worker=self.part.index, sent=self.sent, answered=self.answered, unsent=unsent, why=why
+            worker=self.part.index,
+            sent=self.sent,
+            answered=self.answered,
+            unsent=unsent,
+            retried=self.retried,
+            why=why,
         )
 
     @property
@@ -316,10 +331,12 @@ class Worker:
         assert self.reducer.stdin is not None
         self.reducer.stdin.close()
         self.listener.join()
-        if self.reducer.wait() != 0:
+        if (code := self.reducer.wait()) != 0:
             self.is_reduced = False
-            log = self.part.folder.reducer_log(self.part.index)
-            logger.error("the reducer of worker %d failed: see %s", self.part.index, log)
+            self.failed["unrecorded"] += 1
+            said = self.part.folder.reducer_log(self.part.index).read_text(errors="replace").splitlines()
+            last = said[-1] if said else "it said nothing"
+            logger.error("the reducer of worker %d failed (exit code %d): %s", self.part.index, code, last)
 
 
 def client_of(worker: Worker) -> Client:
@@ -328,16 +345,6 @@ def client_of(worker: Worker) -> Client:
     stamping = worker.stamping if plan.kernel_stamps and worker.stamping.works else None
     route = Route.to(plan.target, plan.ca_file)
     return Client(route, worker.reader, stamping, plan.timeout_s, plan.stall_s)
-
-
-def key_header(variable: str | None, header: str) -> dict[str, str]:
-    """The header with the API key. BadInput: it is not in this machine's environment."""
-    if variable is None:
-        return {}
-    key = os.environ.get(variable)
-    if not key:
-        raise BadInput(f"{variable} is not set in the environment of a worker")
-    return {header: KEY_HEADERS[header].format(key)}
 
 
 def introduction(index: int, start_ns: int) -> WorkerRecord:

@@ -140,7 +140,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     code = 0
     try:
         code = run(sys.argv[1:] if arguments is None else arguments)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # as it is where the caller closed it
+            sys.stdout.flush()
     except BrokenPipeError:  # the reader of our output left, as `head` does
         discard_output()
     except OSError as error:

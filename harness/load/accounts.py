@@ -5,13 +5,17 @@ frame by frame, and what was recorded in the records; where there is no journal 
 machine), the worker's own last count must do, and the account says so.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
 
 from harness.core.visible import counted
 from harness.load.folder import Folder
 from harness.load.journal import JournalReader
-from harness.load.records import RECORD, EndRecord, Result, Tick
+from harness.load.records import RECORD, EndRecord, Record, Result, Tick
 
 SHOWN = 5
 
@@ -45,7 +49,8 @@ class Account:
         who = f"worker {self.worker}"
         found = []
         if self.end is None:
-            found.append(f"{who} did not end in order: killed, or its machine is gone")
+            unknown = "" if self.has_journal else "; what it sent after its last word is unknown"
+            found.append(f"{who} did not end in order: killed, or its machine is gone{unknown}")
         if self.unanswered:
             what = counted(len(self.unanswered), "request")
             found.append(f"{who} sent {what} whose answers are lost: {listed(self.unanswered)}")
@@ -74,40 +79,29 @@ def workers_in(folder: Folder) -> list[int]:
 def account(folder: Folder, worker: int) -> Account:
     """The account of one worker."""
     results, last, end = recorded(folder, worker)
-    if not folder.journal(worker).exists():
-        sent = end.sent if end else last.sent if last else len(results)
-        return Account(
-            worker,
-            sent,
-            len(set(results)),
-            twice=len(results) - len(set(results)),
-            end=end,
-            has_journal=False,
-        )
-    sent_numbers, answered = journalled(folder, worker)
     known = set(results)
+    twice = len(results) - len(known)
+    if not folder.journal(worker).exists():
+        sent = end.sent if end else max(last.sent if last else 0, len(known))
+        return Account(worker, sent, len(known), twice=twice, end=end, has_journal=False)
+    sent_numbers, answered = journalled(folder, worker)
     return Account(
         worker,
         sent=len(sent_numbers),
         recorded=len(known),
         unanswered=tuple(sorted(sent_numbers - answered - known)),
         unrecorded=tuple(sorted(answered - known)),
-        twice=len(results) - len(known),
+        twice=twice,
         end=end,
     )
 
 
 def recorded(folder: Folder, worker: int) -> tuple[list[int], Tick | None, EndRecord | None]:
-    """The numbers of a worker's results, its last tick, and its end; a torn last line is no record."""
+    """The numbers of a worker's results, its last tick, and its end."""
     results: list[int] = []
     last: Tick | None = None
     end: EndRecord | None = None
-    path = folder.records(worker)
-    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-    for line in lines:
-        if not line.endswith(b"\n"):
-            break
-        record = RECORD.validate_json(line)
+    for record in readable(folder.records(worker)):
         if isinstance(record, Result):
             results.append(record.number)
         elif isinstance(record, Tick):
@@ -115,6 +109,17 @@ def recorded(folder: Folder, worker: int) -> tuple[list[int], Tick | None, EndRe
         elif isinstance(record, EndRecord):
             end = record
     return results, last, end
+
+
+def readable(path: Path) -> Iterator[Record]:
+    """The records of a file, one in memory at a time; lines that are none are the gatherer's to name."""
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                with suppress(ValidationError):
+                    yield RECORD.validate_json(line)
 
 
 def journalled(folder: Folder, worker: int) -> tuple[set[int], set[int]]:

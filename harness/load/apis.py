@@ -56,9 +56,20 @@ def user(text: str) -> Messages:
 
 def anthropic_messages(messages: Messages) -> Body:
     """Messages with the system prompt where Anthropic wants it."""
-    system = "\n\n".join(str(one.get("content", "")) for one in messages if one.get("role") == "system")
+    system = "\n\n".join(text_of(one.get("content")) for one in messages if one.get("role") == "system")
     others = [one for one in messages if one.get("role") != "system"]
     return {"messages": others} | ({"system": system} if system else {})
+
+
+def text_of(content: Any) -> str:
+    """The text of a message, which may come in parts.
+
+    >>> text_of([{"type": "text", "text": "Be"}, {"type": "text", "text": " short."}])
+    'Be short.'
+    """
+    if isinstance(content, list):
+        return "".join(str(part.get("text", "")) for part in content if isinstance(part, dict))
+    return "" if content is None else str(content)
 
 
 USAGE = {"stream": True, "stream_options": {"include_usage": True}}

@@ -88,7 +88,7 @@ class Prepared:
     def bill(self, price: care.Price) -> care.Bill:
         """What they cost at most. BadInput where nothing bounds it."""
         runs = [(step.plan, step.calls, len(step.arrivals)) for step in self.built.steps]
-        return care.bill(runs, price, estimated=self.built.exact is False)
+        return care.bill(runs, price, estimated=self.built.exact is not True)
 
     def try_out(self) -> None:
         """Make the first request. BadInput where it fails, or does not stream."""
@@ -268,12 +268,13 @@ def step(options: Options, source: Source, name: str, seed: int) -> Step:
 def plan_of(options: Options, known: Known) -> Plan:
     """The plan of a run."""
     concurrency = options.concurrency or CONCURRENCY
+    most_at_once = options.concurrency or options.workers if options.open_loop else concurrency
     count, duration_s = limits_of(options, concurrency)
     loop = Closed(concurrency=concurrency, ramp_s=options.ramp_s or 0.0)
     return Plan(
         target=known.place.url,
         loop=Open(most_open=options.concurrency) if options.open_loop else loop,
-        workers=options.workers if options.open_loop else min(options.workers, concurrency),
+        workers=min(options.workers, most_at_once),
         request_count=count,
         duration_s=duration_s,
         warmup_requests=warmup_of(options, concurrency, count),

@@ -124,7 +124,15 @@ def recorded_path(path: str, *, versioned: bool) -> str:
     kept = "&".join(pair for pair in query.split("&") if pair and MARK not in unquote(pair))
     if versioned and not has_version(plain) and plain in UNVERSIONED:
         plain = f"/v1{plain}"
-    return quote(f"{plain}?{kept}" if kept else plain, PLAIN, errors="surrogateescape")
+    return quote(path_bytes(f"{plain}?{kept}" if kept else plain), PLAIN)
+
+
+def path_bytes(path: str) -> bytes:
+    """The bytes that a path stands for (PEP 383); where a lone surrogate stands for none, it is replaced."""
+    try:
+        return path.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return healed(path).encode()
 
 
 PLAIN = "".join(map(chr, range(0x21, 0x7F)))

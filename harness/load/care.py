@@ -153,11 +153,20 @@ def most_requests(plan: Plan, arrivals: int) -> int:
 
 
 def most_output(plan: Plan, calls: Sequence[Call]) -> int | None:
-    """Output tokens that `max_tokens` allows: those, and the answers under way when they are reached."""
-    width = plan.loop.concurrency if isinstance(plan.loop, Closed) else plan.loop.most_open
-    if plan.max_tokens is None or width is None:
+    """Output tokens that `max_tokens` allows: those, and what was sent before they were known to be reached.
+
+    In a closed loop each user may have an answer under way and one that is not counted yet; in an open one,
+    each worker has taken the next call while it waits for room.
+    """
+    if plan.max_tokens is None:
         return None
-    return plan.max_tokens + width * max(map(output_of, calls))
+    if isinstance(plan.loop, Closed):
+        beyond = 2 * plan.loop.concurrency
+    elif plan.loop.most_open is not None:
+        beyond = plan.loop.most_open + plan.workers
+    else:
+        return None
+    return plan.max_tokens + beyond * max(map(output_of, calls))
 
 
 def tokens_of(call: Call, *, estimated: bool) -> int:
@@ -166,6 +175,11 @@ def tokens_of(call: Call, *, estimated: bool) -> int:
     if call.tokens_in is None:
         return size
     return min(math.ceil(call.tokens_in * ESTIMATE), size) if estimated else call.tokens_in
+
+
+def most_tokens_of(call: Call) -> int:
+    """The tokens that a call uses up at most, input and output, whoever counts them."""
+    return tokens_of(call, estimated=True) + output_of(call)
 
 
 def output_of(call: Call) -> int:

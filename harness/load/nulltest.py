@@ -3,8 +3,8 @@
 The law of this file: the truth is not what the server was to do but what it did. A child `harness
 replay` plays a made-up recording and logs the moment of each write (`--write-log`); a short run, made
 in the same way as the run it vouches for, says when each event came. Both are joined by the number of
-the request and the place of the event, on one clock. The error is the client's stamp minus the server's
-write: what lies between them (the kernel's loopback) counts as the client's.
+the request and the place of the event, on one clock. The error is the distance from the server's write to
+the client's stamp: what lies between them (the kernel's loopback) counts as the client's.
 """
 
 import json
@@ -40,9 +40,10 @@ LAST_CHUNK = b"0\r\n\r\n"
 
 @dataclass(frozen=True, slots=True)
 class NullTest:
-    """What a null test found; all in ns, above 0 is late.
+    """What a null test found, in ns.
 
-    - `error`: of every event, the client's stamp minus the server's write. - `sent`: the server's arrival
+    - `error`: of every event, how far the client's stamp is from the server's write. No event can come before
+    it was written, so that a stamp which says so is as wrong as a late one. - `sent`: the server's arrival
     of the request minus the client's stamp of sending. - `ttft`: the client's TTFT minus the server's.
     - `stamps`: `kernel` where all events have the kernel's.
     """
@@ -162,7 +163,7 @@ def compare(found: list[Result], played: dict[int, Played]) -> NullTest:
         if play is None or result.offsets is None or len(result.offsets) != EVENTS:
             raise Untrusted("the null test lost a stream: try it again, or leave it out")
         came = [result.sent_ns + offset for offset, _ in result.offsets]
-        error += [at - wrote for at, wrote in zip(came, play.written_ns, strict=True)]
+        error += [abs(at - wrote) for at, wrote in zip(came, play.written_ns, strict=True)]
         sent.append(play.t0_ns - result.sent_ns)
         ttft.append((came[0] - result.sent_ns) - (play.written_ns[0] - play.t0_ns))
     stamps = {result.stamps for result in found}

@@ -145,7 +145,8 @@ class EndRecord(Frozen):
     """The last record of a worker that ended in order: what its journal holds in all.
 
     `why`: `done` (count, duration or arrivals reached), `limit` (max requests or tokens), `stopped` (by the
-    user). `unsent`: calls that were due and were not sent.
+    user). `unsent`: calls that were due and were not sent. `retried`: requests that were sent again, on a
+    fresh connection, since the kept one broke before any answer.
     """
 
     kind: Literal["end"] = "end"
@@ -153,6 +154,7 @@ class EndRecord(Frozen):
     sent: int
     answered: int
     unsent: int = 0
+    retried: int = 0
     why: str
 
 

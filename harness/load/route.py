@@ -10,15 +10,16 @@ import ssl
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 from urllib import request as environment
 from urllib.parse import unquote, urlsplit
 
 from harness.core.errors import BadInput
 from harness.core.url import origin
+from harness.load.place import PORTS
 from harness.load.plan import Call
 
-PORTS = {"http": 80, "https": 443}
 TUNNEL_HEAD = 65_536
 OURS = frozenset({
     "accept-encoding", "connection", "content-length", "host", "proxy-authorization", "transfer-encoding",
@@ -58,7 +59,7 @@ class Route:
     tls: ssl.SSLContext | None = None
 
     @classmethod
-    def to(cls, target: str, ca_file: str | None = None) -> Self:
+    def to(cls, target: str, ca_file: Path | str | None = None) -> Self:
         """The way to a base URL. BadInput: the URL, its proxy or the CA file cannot be used."""
         try:
             scheme, host, port = origin(target)
@@ -132,14 +133,16 @@ def proxy_for(scheme: str, host: str, port: int | None) -> Proxy | None:
     return Proxy.of(url) if url and not bypass else None
 
 
-def trust(ca_file: str | None) -> ssl.SSLContext:
-    """What TLS trusts: the system's authorities, and those of a file. BadInput: the file is none."""
+def trust(ca_file: Path | str | None) -> ssl.SSLContext:
+    """What TLS trusts: the system's authorities, and those of a file. BadInput: it holds none."""
     context = ssl.create_default_context()
     if ca_file is not None:
         try:
             context.load_verify_locations(ca_file)
+        except ssl.SSLError:
+            raise BadInput(f"--ca-file {ca_file} holds no certificates in PEM form") from None
         except OSError as error:
-            raise BadInput(f"{ca_file} holds no certificate authorities (PEM) that can be read") from error
+            raise BadInput(f"--ca-file {ca_file} cannot be read: {error.strerror}") from None
     return context
 
 

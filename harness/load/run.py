@@ -87,6 +87,8 @@ class Run:
         with live_view(self.step.plan, self.clock, due, quiet=self.wants.quiet) as view:
             gatherer = Gatherer(self.folder, self.clock, [self.tally, self.workers, self.keeper, view])
             last_words = self.watch(gatherer, view)
+        if not self.workers.by_number and self.stopped:
+            raise Untrusted("stopped before a worker began: nothing was sent")
         if not self.workers.by_number:
             raise Untrusted(f"Locust ended before a worker began: {last_words or 'it said nothing'}")
         return self.finish(gatherer.damage, run_id)
@@ -123,7 +125,8 @@ class Run:
         self.keeper.flush()
         samples = host.taken()
         self.samples += samples
-        self.writer.add_samples([sample.row() for sample in samples])
+        if samples:
+            self.writer.add_samples([sample.row() for sample in samples])
 
     def catch_up(self, gatherer: Gatherer, host: HostSampler) -> None:
         """Wait for reducers whose workers died: they write down what is left, and end by themselves."""

@@ -106,6 +106,10 @@ class Schedule:
         counted_out = self.measured >= self.most_measured and number >= self.plan.warmup_requests
         return "done" if counted_out or at_ns >= self.end_ns else None
 
+    def has_tokens_for(self, requests: int, most_each: int) -> bool:
+        """Whether so many requests, beyond those that `tokens` counts, stay below the limit in any case."""
+        return self.most_tokens is None or self.tokens + requests * most_each < self.most_tokens
+
     @property
     def end_ns(self) -> int:
         """When the measured part ends by its duration."""

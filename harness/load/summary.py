@@ -247,6 +247,9 @@ def client(summary: Summary) -> Text:
     told = f"client: answers stamped {stamps}, error up to {digits(figures.stamp_error_us)} us"
     if test:
         told += f"; null test p50 {digits(test['p50_us'])}, p99 {digits(test['p99_us'])} us"
+    again = next((check.value for check in summary.checks if check.name == "retried"), None)
+    if again:
+        told += f"; {again:,.0f} sent again, since their kept connection was closed"
     return Text(told, style="dim")
 
 

@@ -127,8 +127,7 @@ class Target:
         environ: Mapping[str, str] = os.environ,
     ) -> None:
         self.place = place
-        tls = context(ca_file) if place.scheme == "https" else None
-        self.route = replace(Route.to(place.url), tls=tls)
+        self.route = Route.to(place.url, ca_file)
         self.key_headers = key_headers(key or Key(), environ)
 
     def reach(self) -> None:
@@ -253,24 +252,13 @@ FAILURES: tuple[tuple[type[Exception], Callable[[Place, Any], str]], ...] = (
 """What is said of which error; the first that fits counts."""
 
 
-def context(ca_file: Path | str | None) -> ssl.SSLContext:
-    """What is trusted. BadInput for a file that holds no certificates."""
-    made = ssl.create_default_context()
-    if ca_file is not None:
-        try:
-            made.load_verify_locations(ca_file)
-        except ssl.SSLError:
-            raise BadInput(f"--ca-file {ca_file} holds no certificates in PEM form") from None
-        except OSError as error:
-            raise BadInput(f"--ca-file {ca_file} cannot be read: {error.strerror}") from None
-    return made
-
-
-def key_headers(key: Key, environ: Mapping[str, str]) -> Headers:
-    """The header with the key. BadInput for one that no header can hold."""
+def key_headers(key: Key, environ: Mapping[str, str] = os.environ) -> Headers:
+    """The header with the key. BadInput where the environment has none, or one that no header can hold."""
     if key.variable is None:
         return ()
-    value = environ[key.variable].strip()
+    value = environ.get(key.variable, "").strip()
+    if not value:
+        raise BadInput(f"${key.variable}, which is to hold the API key, is not set in this environment")
     if not value.isascii() or not value.isprintable():
         raise BadInput(f"${key.variable} is no API key: it holds characters that no header can")
     return ((key.header, f"Bearer {value}" if key.header == "authorization" else value),)

@@ -160,6 +160,16 @@ def unsent(evidence: Evidence) -> float:
     return sum(worker.end.unsent for worker in evidence.workers if worker.end)
 
 
+def retried(evidence: Evidence) -> float:
+    """Requests that were sent again, since their kept connection broke before any answer."""
+    return sum(worker.end.retried for worker in evidence.workers if worker.end)
+
+
+def stopped(evidence: Evidence) -> float:
+    """Workers that were stopped before their part was done."""
+    return sum(worker.end.why == "stopped" for worker in evidence.workers if worker.end)
+
+
 def queueing_ms(evidence: Evidence) -> float | None:
     """The 0.99 quantile of what requests waited in the client; None where the user asked for a bound."""
     loop, queue = evidence.plan.loop, evidence.figures.queue_ms
@@ -258,6 +268,11 @@ CHECKS = (
           "a server on it shares them with the client: measure from another machine"),
     Check("unsent", "{} calls were due and never sent", "", unsent, WARN_ANY, WARN_ANY,
           "the run ended before its schedule did"),
+    Check("stopped", "{} workers were stopped", "", stopped, WARN_ANY, WARN_ANY,
+          "the run is shorter than was asked for"),
+    Check("retried", "{} requests were sent again: their kept connection broke before an answer", "", retried,
+          NEVER, NEVER, "many servers close connections unannounced, and one that fails looks the same: see "
+          "with --no-keep-alive"),
     Check("shared_reads", "{} of events were read together with later ones", "%", shared_reads,
           (0.2, None), (0.2, None), "their times are upper bounds, and gaps before them look smaller"),
     Check("usage", "of {} of answers the server did not count the tokens", "%", without_usage,

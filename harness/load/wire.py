@@ -28,6 +28,8 @@ READ_BYTES = 65_536
 NS_PER_S = 1_000_000_000
 NO_DEADLINE = 2**63 - 1
 CONNECT_S = 30.0
+CLOSED_WITHIN_NS = NS_PER_S
+"""A close that crossed a request comes within a round trip; what comes later is the server's own affair."""
 BROKEN = (errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED)
 
 type Receive = Callable[[], tuple[bytes, int | None]]
@@ -224,8 +226,12 @@ class Answer:
 
     @property
     def is_untouched(self) -> bool:
-        """Whether the connection ended before a byte of an answer came, as a kept one may at any time."""
-        return self.first_ns is None and self.ending in (Ending.CUT, Ending.RESET)
+        """Whether the connection ended before a byte of an answer came, as a kept one may at any time.
+
+        Not if it held the request for long: a server that gives up what it had begun has failed.
+        """
+        is_broken = self.first_ns is None and self.ending in (Ending.CUT, Ending.RESET)
+        return is_broken and self.end_ns - self.sent_ns < CLOSED_WITHIN_NS
 
     def frame(self, number: int) -> tuple[Answered, bytes]:
         """What the journal keeps of it: head and blob."""
@@ -318,13 +324,12 @@ class LoopReader:
     """Reads in a loop that waits on the socket: for TLS, and where nothing faster is at hand."""
 
     def read(self, connection: Connection, answer: Answer) -> None:
-        """Read until the answer is over."""
+        """Read until the answer is over. What has come is read before a silence is called one."""
         while not answer.over:
             now_ns = time.monotonic_ns()
-            if answer.give_up_if_late(now_ns):
-                return
-            connection.sock.settimeout((answer.wake_ns() - now_ns) / NS_PER_S)
+            connection.sock.settimeout(max(0, answer.wake_ns() - now_ns) / NS_PER_S)
             read_once(connection.receive, answer)
+            answer.give_up_if_late(now_ns)
 
 
 def read_once(receive: Receive, answer: Answer) -> None:

@@ -74,6 +74,13 @@ def test_a_full_disk_is_one_line(line: str, path: Path) -> None:
     assert done.returncode == 2
 
 
+@pytest.mark.parametrize("command", ["ls", "stats"])
+def test_a_closed_output_is_no_error(command: str, path: Path) -> None:
+    line = f'"{sys.executable}" -m harness {command} "{path}" >&-'
+    done = subprocess.run(["sh", "-c", line], capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
 @pytest.mark.parametrize("arguments", [["ls"], ["ls", "--json"], ["export"]])
 def test_a_reader_who_leaves_is_no_error(arguments: list[str], path: Path) -> None:
     command, *rest = arguments

@@ -10,6 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
+from harness.load.child import free_port
 from tests.plugins.load import LoadCommand, paced_recording, replayed
 
 type Served = tuple[str, Path]
@@ -42,6 +43,17 @@ def test_a_signal_ends_a_run_in_order(
     assert {row["outcome"] for row in rows} == {"complete"}
     assert [row["why"] for row in load.worker_rows()] == ["stopped"] * workers
     assert not [process for process in started if process.is_running()]
+    assert load.left_over() == []
+
+
+def test_a_signal_before_a_worker_came(served: Served, tmp_path: Path, wait_until: Any) -> None:
+    server, recording = served
+    line = ["--target", server, "--from", str(recording), "--no-null-test"]
+    load = LoadCommand(tmp_path, *line, "--expect-workers", "1", "--bind", f"127.0.0.1:{free_port()}")
+    wait_until(lambda: list(load.temporary.glob("harness-load-*/locust.log")), "no Locust")
+    load.signal(signal.SIGINT)
+    assert load.wait() == 3
+    assert "stopped before a worker began: nothing was sent" in load.err
     assert load.left_over() == []
 
 

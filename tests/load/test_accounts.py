@@ -9,6 +9,8 @@ from harness.load.folder import Folder
 from harness.load.journal import JournalWriter
 from harness.load.records import EndRecord, Outcome, Phase, Result, Tick
 
+GONE = "worker 0 did not end in order: killed, or its machine is gone"
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
@@ -48,13 +50,23 @@ def test_equal(folder: Folder) -> None:
     assert (account.sent, account.recorded, account.has_journal) == (3, 3, True)
 
 
+def test_a_line_that_is_no_record_is_counted_as_missing(folder: Folder) -> None:
+    journal(folder, range(3), range(3))
+    records(folder, [0, 1, 2], end=3)
+    lines = folder.records(0).read_text().splitlines(keepends=True)
+    folder.records(0).write_text("".join([lines[0], "half a li\n", *lines[2:], lines[0][:20]]))
+    [account] = accounts(folder)
+    assert (account.sent, account.recorded, account.unrecorded) == (3, 2, (1,))
+    assert account.end is not None
+
+
 def test_a_worker_that_was_killed(folder: Folder) -> None:
     journal(folder, range(10), range(4))
     records(folder, [0, 1], end=None)
     [account] = accounts(folder)
     assert not account.is_equal
     assert account.differences() == [
-        "worker 0 did not end in order: killed, or its machine is gone",
+        GONE,
         "worker 0 sent 6 requests whose answers are lost: 4, 5, 6, 7, 8, …",
         "worker 0 has 2 answers without a record: 2, 3",
     ]
@@ -87,11 +99,19 @@ def test_a_worker_elsewhere_that_is_gone(folder: Folder) -> None:
     records(folder, [0], end=None, tick=4)
     [account] = accounts(folder)
     assert account.differences() == [
-        "worker 0 did not end in order: killed, or its machine is gone",
+        f"{GONE}; what it sent after its last word is unknown",
         "worker 0 sent 4 requests, of which 3 have no record",
     ]
 
 
+def test_a_worker_elsewhere_may_have_recorded_more_than_it_last_said(folder: Folder) -> None:
+    records(folder, [0, 1, 2], end=None, tick=1)
+    [account] = accounts(folder)
+    assert (account.sent, account.recorded) == (3, 3)
+    assert account.differences() == [f"{GONE}; what it sent after its last word is unknown"]
+
+
 def test_a_worker_that_left_nothing(folder: Folder) -> None:
     [account] = accounts(folder, [5])
-    assert account.differences() == ["worker 5 did not end in order: killed, or its machine is gone"]
+    [gone] = account.differences()
+    assert "worker 5 did not end in order" in gone

@@ -16,7 +16,7 @@ from harness.demo.model_server import MODEL, ModelServer
 from harness.load.apis import Server
 from harness.load.arrivals import S
 from harness.load.build import MADE_UP, Known, build, prepare
-from harness.load.care import Price
+from harness.load.care import Price, bill
 from harness.load.folder import Folder
 from harness.load.options import Options
 from harness.load.place import place_of
@@ -78,6 +78,12 @@ def test_the_loop_is_closed_unless_a_schedule_is_given() -> None:
     assert not closed.arrivals
     assert only(request_rate=5.0).plan.loop == Open(most_open=None)
     assert only(request_rate=5.0, concurrency=3).plan.loop == Open(most_open=3)
+
+
+@pytest.mark.parametrize("given", [{"concurrency": 2}, {"concurrency": 2, "request_rate": 5.0}])
+def test_there_are_no_more_workers_than_requests_at_once(given: dict[str, Any]) -> None:
+    assert only(workers=4, **given).plan.workers == 2
+    assert only(workers=4, request_rate=5.0).plan.workers == 4
 
 
 def test_what_a_plan_takes_over() -> None:
@@ -279,13 +285,16 @@ def test_a_replay_is_a_target_that_misses_nothing() -> None:
             assert server.stdout
             url = server.stdout.readline().partition("listening on ")[2].partition(" ")[0].strip()
             prepared = prepare(Options(target=f"{url}/v1", recording=recording), {})
-            for call in prepared.built.steps[0].calls:
+            (step,) = prepared.built.steps
+            for call in step.calls:
                 prepared.target.try_out(call)
             server.send_signal(signal.SIGINT)
             summary = json.loads(server.communicate(timeout=30)[0].splitlines()[-1])
         finally:
             server.kill()
-    assert (summary["requests"], summary["missed"]) == (len(prepared.built.steps[0].calls), 0)
+    assert (summary["requests"], summary["missed"]) == (len(step.calls), 0)
+    counted = bill([(step.plan, step.calls, 0)]).tokens_in
+    assert prepared.bill(Price()).tokens_in > counted  # another server may count more
 
 
 def test_recorded_requests_ask_the_target_nothing(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from harness.core.errors import BadInput
 from harness.core.exchange import Exchange, Headers, Request, Response, State
 from harness.core.interchange import to_line
-from harness.load.calls import Recorded, recorded, recorded_calls, wall_times
+from harness.load.calls import Recorded, recorded, recorded_calls, recorded_path, wall_times
 from harness.load.place import place_of
 from harness.load.plan import Call
 
@@ -173,6 +173,11 @@ def test_the_committed_recording() -> None:
     assert not [one for one in found if "redacted" in str(one.call.headers)]
     assert not [one for one in found if dict(one.call.headers).keys() & {"authorization", "host", "Host"}]
     assert all(one.at_ns for one in found)
+
+
+@pytest.mark.parametrize(("path", "sent"), [("/\udce9", "/%E9"), ("/\ud800", "/%EF%BF%BD")])
+def test_bytes_of_a_path_are_sent_as_they_were(path: str, sent: str) -> None:
+    assert recorded_path(path, versioned=False) == sent
 
 
 @given(

@@ -85,12 +85,12 @@ def test_figures(
 @pytest.mark.parametrize(
     ("loop", "tokens_out"),
     [
-        (Closed(concurrency=2, ramp_s=0), 100 + 2 * 20 + 10),
-        (Open(most_open=1), 100 + 20 + 10),
+        (Closed(concurrency=2, ramp_s=0), 100 + 4 * 20 + 10),
+        (Open(most_open=1), 100 + 2 * 20 + 10),
         (Open(most_open=None), 610),
     ],
 )
-def test_a_limit_of_tokens_counts_with_what_is_under_way(loop: Closed | Open, tokens_out: int) -> None:
+def test_a_limit_of_tokens_counts_with_what_is_not_counted_yet(loop: Closed | Open, tokens_out: int) -> None:
     run = (plan(loop=loop, request_count=40, max_tokens=100), CALLS, 40)
     assert bill([run], PRICE).tokens_out == tokens_out
 

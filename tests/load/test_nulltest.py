@@ -48,6 +48,12 @@ def test_errors_are_stamps_minus_writes() -> None:
     assert (found.streams, found.events, found.stamps) == (1, EVENTS, Stamps.KERNEL)
 
 
+def test_a_stamp_from_before_the_write_is_an_error_too() -> None:
+    played = Played(1100, [2_000_000] * EVENTS)
+    found = compare([result(4, [played.written_ns[0] - 1000 - 700_000] * EVENTS)], {4: played})
+    assert (found.error.p50, found.error.p99) == (700_000, 700_000)
+
+
 def test_a_stream_that_is_missing_or_not_whole_proves_nothing() -> None:
     played = Played(1, [1] * EVENTS)
     with pytest.raises(Untrusted, match="lost a stream"):

@@ -22,6 +22,7 @@ PLACE = place_of("http://h:1")
 MEASURE = Measure(WORDS, base=5, exact=True)
 HELLO = [{"role": "user", "content": "hi"}]
 TOLD = [{"role": "system", "content": "Be brief."}, *HELLO]
+PARTS = [{"role": "system", "content": [{"type": "text", "text": "Be brief."}]}, *HELLO]
 
 
 def maker(api: Api = Api.COMPLETIONS, server: Server = Server.UNKNOWN, **extra: Any) -> Maker:
@@ -207,6 +208,7 @@ def test_a_prompt_a_line(tmp_path: Path) -> None:
         (Api.CHAT, {"messages": TOLD}, {"messages": TOLD}),
         (Api.RESPONSES, {"messages": TOLD}, {"input": TOLD}),
         (Api.ANTHROPIC, {"messages": TOLD}, {"messages": HELLO, "system": "Be brief."}),
+        (Api.ANTHROPIC, {"messages": PARTS}, {"messages": HELLO, "system": "Be brief."}),
         (Api.OLLAMA, {"messages": HELLO, "id": 7}, {"messages": HELLO}),
     ],
 )

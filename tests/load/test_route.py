@@ -89,8 +89,11 @@ def test_a_proxy_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_file_that_holds_no_authorities(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("nothing")
-    for name in ("ca.pem", "missing.pem"):
-        with pytest.raises(BadInput, match=f"{name} holds no certificate authorities"):
+    for name, wrong in (
+        ("ca.pem", "holds no certificates in PEM"),
+        ("missing.pem", "cannot be read: No such"),
+    ):
+        with pytest.raises(BadInput, match=f"{name} {wrong}"):
             Route.to("https://api.test", str(tmp_path / name))
 
 

@@ -52,6 +52,7 @@ def test_max_requests_is_never_passed(most: int, count: int) -> None:
 
 def test_tokens_are_counted_before_each_call() -> None:
     schedule = Schedule(plan(max_tokens=101), (), 0, 2)
+    assert [schedule.has_tokens_for(requests, 10) for requests in (5, 6)] == [True, False]
     assert schedule.take(0) == (0, Phase.MEASURED, None)
     schedule.tokens = 50
     assert schedule.take(0) == (2, Phase.MEASURED, None)

@@ -13,7 +13,8 @@ from harness.load.records import Outcome, Phase, Result
 from harness.load.slo import goodput_of, slo_of
 from harness.load.summary import Summary, closing, digits, load_of, summary_of, sweep_rows
 from harness.load.validity import Accounts, ClientError, Evidence, Judgement, judged
-from tests.plugins.results import made_failure, made_result
+from harness.load.workers import Workers
+from tests.plugins.results import made_end, made_failure, made_result, made_worker
 
 PLAN = Plan(target="http://127.0.0.1:1", loop=Closed(concurrency=8), workers=1)
 NULL = ClientError(200, 4000, 3.1, 6.9, 55)
@@ -64,6 +65,18 @@ def test_the_verdict_comes_first_and_everything_is_there() -> None:
         "client: answers stamped 3 by the kernel, error up to 0 us; null test p50 3.10, p99 6.90 us" in rest
     )
     assert told.exit_code == 1
+
+
+def test_what_was_sent_again_is_told() -> None:
+    tally, workers = Tally(), Workers()
+    tally.take(made_result())
+    for record in (made_worker(), made_end(sent=1, retried=1200)):
+        workers.take(record)
+    judgement = judged(Evidence(PLAN, tally.figures(), workers.all(), Accounts(1, 1)))
+    told = summary_of(PLAN, tally.figures(), judgement, started_at="2026-01-02T03:04:05Z")
+    assert told.warnings == ()
+    assert "; 1,200 sent again, since their kept connection was closed" in printed(closing(told), width=200)
+    assert "sent again" not in printed(closing(summary(made_result())))
 
 
 def test_an_invalid_run_says_why_before_its_figures() -> None:

@@ -1,6 +1,8 @@
 """Each check at its limits, for both kinds of stamps, and the verdict that follows."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -32,7 +34,7 @@ def evidence(
     plan: Plan = CLOSED,
     lag_us: int = 100,
     cpu: float = 0.3,
-    unsent: int = 0,
+    end: Mapping[str, Any] = MappingProxyType({}),
     ended: bool = True,
     most_tokens: tuple[int, ...] = (),
     **changes: Any,
@@ -41,7 +43,7 @@ def evidence(
     results = results or (made_result(0), made_result(1))
     tally, workers = Tally(most_tokens=most_tokens), Workers()
     ticks = [made_tick(second, cpu * second, lag=((lag_us, 100),)) for second in range(5)]
-    ends = [made_end(unsent=unsent)] if ended else []
+    ends = [made_end(**end)] if ended else []
     records: list[Record] = [made_worker(), *ticks, *results, *ends]
     for record in records:
         tally.take(record)
@@ -64,10 +66,7 @@ def test_a_good_run_is_valid() -> None:
     judgement = judged(evidence(null_test=null_test(7), host_cpu_percent=50.0, clock_step_ns=0))
     assert judgement.is_valid
     assert (judgement.verdict, judgement.reasons, judgement.warnings) == ("valid", (), ())
-    assert {f.check.name for f in judgement.findings if f.grade is Grade.UNKNOWN} == {
-        "queueing",
-        "token_limit",
-    } - {"token_limit"}
+    assert {f.check.name for f in judgement.findings if f.grade is Grade.UNKNOWN} == {"queueing"}
 
 
 OK, WARNING, INVALID, UNKNOWN = Grade.OK, Grade.WARNING, Grade.INVALID, Grade.UNKNOWN
@@ -111,7 +110,10 @@ HALF_READ = (reader(), made_result())
         ("clock_step", evidence(clock_step_ns=60_000_000), INVALID),
         ("clock_step", evidence(reader(), clock_step_ns=60_000_000), WARNING),
         ("host_cpu", evidence(host_cpu_percent=91.0), WARNING),
-        ("unsent", evidence(unsent=1), WARNING),
+        ("unsent", evidence(end={"unsent": 1}), WARNING),
+        ("stopped", evidence(end={"why": "limit"}), OK),
+        ("stopped", evidence(end={"why": "stopped"}), WARNING),
+        ("retried", evidence(end={"retried": 1}), OK),
         ("shared_reads", evidence(made_result(events=5, shared_reads=2)), WARNING),
         ("shared_reads", evidence(made_result(events=5, shared_reads=1)), OK),
         ("usage", evidence(made_result(), made_result(tokens_out=None)), WARNING),

@@ -183,6 +183,19 @@ def test_a_request_that_broke_off_is_not_sent_twice(upstream: Any, asker: Asker)
     assert (answer.retried, len(upstream.requests) - before) == (False, 1)
 
 
+def test_a_request_that_the_server_held_before_it_broke_is_not_sent_again(
+    upstream: Any, asker: Asker
+) -> None:
+    upstream.on("/ok", upstream.head(200, "Content-Length: 2"), b"ok")
+    gate = threading.Event()
+    upstream.on("/held", gate, upstream.RESET)
+    asker.ask("/ok")
+    before = len(upstream.requests)
+    threading.Timer(1.2, gate.set).start()
+    answer = asker.ask("/held")
+    assert (answer.ending, answer.retried, len(upstream.requests) - before) == (Ending.RESET, False, 1)
+
+
 def test_the_deadline(upstream: Any, make_asker: Callable[..., Asker]) -> None:
     asker = make_asker(upstream.url, timeout_s=0.3)
     upstream.on("/slow", upstream.head(200), upstream.chunk(EVENT), upstream.HOLD)
@@ -197,6 +210,16 @@ def test_silence(upstream: Any, make_asker: Callable[..., Asker]) -> None:
     answer = asker.ask("/silent")
     assert (answer.ending, answer.error) == (Ending.STALL, "silence")
     assert answer.end_ns - answer.last_ns > 150_000_000
+
+
+def test_what_waits_to_be_read_is_no_silence() -> None:
+    near, far = socket.socketpair()
+    with near, far:
+        far.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        answer, now_ns = Answer(), time.monotonic_ns()
+        answer.begin(now_ns - 1_000_000_000, now_ns + 9_000_000_000, 500_000_000)
+        LoopReader().read(Connection(near, None), answer)
+    assert answer.ending is Ending.DONE
 
 
 def test_nobody_listens(make_asker: Callable[..., Asker]) -> None:

@@ -11,6 +11,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,24 @@ def test_tokens_stop_a_run(run: Any, server: str, call: MakeCall) -> None:
     assert run.ends()[0].why == "limit"
 
 
+def test_a_limit_of_tokens_that_is_far_holds_nobody_up(run: Any, server: str, call: MakeCall) -> None:
+    calls = [call("fast", tokens_in=7, most_tokens_out=20)]
+    run.lay_out(server, calls, loop=Closed(concurrency=1), max_tokens=27 * 20, drain_s=5)
+    assert run.finish() == 0
+    results = sorted(run.results(), key=lambda result: result.number)
+    waits = [after.sent_ns - before.end_ns for before, after in pairwise(results[:16])]
+    assert sorted(waits)[len(waits) // 2] < 20 * MS  # the reducer looks each 50 ms
+    assert 20 <= len(results) <= 21
+
+
+def test_a_reducer_that_fails_ends_the_run(run: Any, server: str, call: MakeCall) -> None:
+    reducer = (sys.executable, "-c", "raise SystemExit('no more memory')")
+    run.lay_out(server, [call("fast")], max_tokens=100_000, drain_s=5, reducer=reducer)
+    with LocustChild(run.folder, 1) as child:
+        assert child.wait(30) == 1, child.output_tail()
+        assert "the reducer of worker 0 failed (exit code 1): no more memory" in child.complaints()
+
+
 def test_two_workers_share_a_run(run: Any, server: str, call: MakeCall) -> None:
     run.lay_out(server, [call("fast")], loop=Closed(concurrency=4), request_count=21, workers=2)
     assert run.finish(2) == 0
@@ -224,7 +243,20 @@ def test_a_key_that_is_not_set_is_told_in_one_line(run: Any, server: str, call: 
     run.lay_out(server, [call("fast")], key_variable="NO_SUCH_KEY", request_count=1)
     with LocustChild(run.folder, 1) as child:
         assert child.wait(20) == 2
-    assert "NO_SUCH_KEY is not set" in child.output_tail()
+    assert "$NO_SUCH_KEY, which is to hold the API key, is not set" in child.output_tail()
+
+
+def test_the_line_end_of_a_key_that_came_from_a_file_is_not_sent(
+    run: Any, upstream: Any, call: MakeCall
+) -> None:
+    upstream.on("/keyed", upstream.head(200, "Content-Length: 2"), b"{}")
+    run.lay_out(upstream.url, [call("x", "/keyed")], key_variable="FILE_KEY", request_count=1)
+    with LocustChild(run.folder, 1, env={"FILE_KEY": "planted\n"}) as child:
+        assert child.wait(20) is not None
+    [request] = [one for one in upstream.requests if one.path == "/keyed"]
+    assert b"authorization: Bearer planted" in request.head.split(b"\r\n")
+    written = b"".join(path.read_bytes() for path in run.folder.path.iterdir())
+    assert b"planted" not in written
 
 
 def test_a_journal_that_cannot_be_written_stops_the_run(run: Any, server: str, call: MakeCall) -> None:
