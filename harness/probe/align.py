@@ -16,8 +16,8 @@ from harness.probe.blocks import NO_JSON, Block
 
 MOST_PAIRED = 250_000
 """Pairs of events that are weighed within one gap; beyond that, they are joined in their order."""
-ALIKE = 0.2
-"""Two events of less likeness are not one that was rewritten."""
+LEAST = 0.1
+"""The likeness of two events that have fields in common, but no value."""
 
 type Leaf = tuple[str, str]
 
@@ -95,15 +95,15 @@ def weights_of(all_leaves: Sequence[frozenset[Leaf]]) -> Mapping[Leaf, float]:
 
 
 def likeness(one: frozenset[Leaf], other: frozenset[Leaf], weights: Mapping[Leaf, float]) -> float:
-    """Weight of the equal leaves over that of all (Jaccard's index, weighted); 0 where they hardly agree.
+    """Weight of the equal leaves over that of all (Jaccard's index, weighted); 0 where no pointer is shared.
 
-    Leaves that nothing else has weigh 1, those of one pair alone a half: so two count as one.
+    A leaf that two events alone share weighs a half in each, so it counts as one.
     """
     equal = 2 * sum(weights[leaf] for leaf in one & other)
     every = equal + sum(weights[leaf] for leaf in one ^ other)
     score = equal / every if every else 1.0
     pointers = {pointer for pointer, _ in one} & {pointer for pointer, _ in other}
-    return max(score, ALIKE / 2 if pointers else 0.0)
+    return max(score, LEAST if pointers else 0.0)
 
 
 def best_path(scores: Sequence[Sequence[float]]) -> list[tuple[int, int]]:

@@ -5,9 +5,9 @@ from itertools import pairwise
 
 from harness.core.derive import Derived, derive
 from harness.core.encoding import encoding_of
-from harness.core.exchange import Exchange, State
-from harness.core.timeline import Framing, content_type, framing_of
-from harness.probe.blocks import blocks_of
+from harness.core.exchange import Exchange, Response, State
+from harness.core.timeline import content_type, framing_of
+from harness.probe.blocks import Block, blocks_of
 
 MS = 1_000_000
 SILENCE_NS = 1_000 * MS
@@ -52,13 +52,17 @@ def is_stream(exchange: Exchange) -> bool:
 
 def shows(exchange: Exchange) -> tuple[Behaviour, ...]:
     """The behaviours that an exchange of a recording can show; none for what cannot be played as it was."""
-    response = exchange.response
     if exchange.state in (State.INTERRUPTED, State.CLIENT_ABORT) or exchange.end_ns > LONGEST_NS:
         return ()
-    if response is None:
+    if exchange.response is None:
         return (Behaviour.UNANSWERED,)
-    if response.status >= 400:
-        return shown_by_status(exchange.state, response.status)
+    if exchange.response.status >= 400:
+        return shown_by_status(exchange.state, exchange.response.status)
+    return shown_by_answer(exchange, exchange.response)
+
+
+def shown_by_answer(exchange: Exchange, response: Response) -> tuple[Behaviour, ...]:
+    """A stream, by how it ended; a plain answer shows nothing, and one that is compressed no events."""
     if not is_stream(exchange) or encoding_of(response.headers):
         return ()
     if exchange.state in (State.UPSTREAM_CUT, State.UPSTREAM_ERROR):
@@ -96,9 +100,6 @@ def is_usage(value: object) -> bool:
     return isinstance(value, dict) and value.get("choices") == [] and isinstance(value.get("usage"), dict)
 
 
-def is_ping(block: object) -> bool:
+def is_ping(block: Block) -> bool:
     """Whether a block only keeps the connection alive."""
-    return bool(getattr(block, "comment", False)) or getattr(block, "name", None) == "ping"
-
-
-__all__ = ["DEPARTURES", "WHOLE_STREAM", "Behaviour", "Framing", "is_ping", "is_usage", "shows"]
+    return block.comment or block.name == "ping"
