@@ -91,9 +91,7 @@ def probe(
         wait_s=wait,
     )
     if not ctx.obj and not provider_port:
-        raise BadInput(
-            "how is the gateway to find the provider? fix --provider-port, or start it with -- COMMAND"
-        )
+        raise BadInput("the gateway must find the provider: fix --provider-port, or start it with -- COMMAND")
     with progress_bar("probing") as progress:
         document = run(settings, progress)
     if as_json:
@@ -110,9 +108,7 @@ def plain(url: str) -> str:
     except ValueError as error:
         raise BadInput(f"--gateway {error}") from None
     if scheme != "http":
-        raise BadInput(
-            "--gateway should be http: TLS hides when bytes came; give the gateway a plain listener"
-        )
+        raise BadInput("--gateway should be http: TLS hides when bytes came; give the gateway a plain port")
     return url
 
 

@@ -1,4 +1,4 @@
-"""The built-in recording: a short OpenAI chat exchange for each behaviour, for what a recording lacks. Pure."""
+"""The built-in recording: a short OpenAI chat exchange for each behaviour that a recording may lack. Pure."""
 
 import json
 from collections.abc import Sequence
@@ -11,9 +11,9 @@ from harness.probe.behaviours import MS, WHOLE_STREAM, Behaviour
 MODEL = "harness-probe"
 URL = "http://provider.test/v1/chat/completions"
 FIRST_NS = 50 * MS
-GAP_NS = 20 * MS
+GAP_NS = 25 * MS
 TOKENS = 30
-FLOWING_TOKENS = 120
+FLOWING_TOKENS = 100
 """Of a stream that the client leaves: it goes on for some seconds."""
 FEW = 5
 """Tokens before something happens."""

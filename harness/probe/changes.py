@@ -23,9 +23,10 @@ OF_THE_CONNECTION = frozenset(
         "transfer-encoding",
         "upgrade",
         "via",
+        "x-accel-buffering",
     }
 )
-"""Headers that are every hop's own (RFC 9110, 6.6 and 7.6)."""
+"""Headers that are every hop's own (RFC 9110, 6.6 and 7.6), and the one that tells nginx what to do."""
 
 
 class Kind(StrEnum):

@@ -13,8 +13,9 @@ from harness.core.visible import counted
 from harness.probe.behaviours import MS, Behaviour, is_ping, is_usage
 from harness.probe.changes import Change, Kind, changes_of, header_changes
 from harness.probe.observed import Observed
+from harness.probe.talk import LEAVE_AFTER
 
-HELD_SHARE = 0.05
+HELD_SHARE = 0.1
 """Events that may come late because of a busy machine before a gateway is said to hold them back."""
 STOP_LIMIT_NS = 1_000 * MS
 """How soon the provider's connection should close after the client left."""
@@ -120,6 +121,11 @@ def all_changes(seen: Iterable[Observed]) -> list[Change]:
     return [change for one in seen for i, j in one.pairs for change in changes_of(one.sent[i], one.got[j])]
 
 
+def changes_at(one: Observed, number: int) -> list[Change]:
+    """The changes of one event, by its number at the provider."""
+    return [change for i, j in one.pairs if i == number for change in changes_of(one.sent[i], one.got[j])]
+
+
 def judge_fields(seen: Sequence[Observed]) -> Finding:
     """No field of an event is another."""
     pairs = [(one.sent[i], one.got[j]) for one in seen for i, j in one.pairs]
@@ -181,8 +187,8 @@ def judge_inside(seen: Sequence[Observed]) -> Finding:
     for one in seen:
         if wrong := missing(one):
             return failed(f"{wrong}: {end_of(one)}{asked(one)}")
-        if changes := all_changes([one]):
-            return failed(f"rewritten: {worded(changes)}")
+        if changes := changes_at(one, len(one.sent) - 1):
+            return failed(f"the error itself is rewritten: {worded(changes)}")
         if one.joined.added:
             return failed(f"{counted(len(one.joined.added), 'event')} added after the error")
     return passed(f"the error came after {counted(len(seen[0].sent) - 1, 'event')}, unchanged")
@@ -252,18 +258,20 @@ def silence_of(one: Observed) -> tuple[int, int]:
     return longest_ns, held
 
 
-def kept(what: str, wanted: Callable[[Observed, int], bool]) -> Callable[[Sequence[Observed]], Finding]:
-    """A judge of some events alone: each arrives, unchanged."""
+def kept(
+    what: str, wanted: Callable[[Observed, int], bool], places: str = ""
+) -> Callable[[Sequence[Observed]], Finding]:
+    """A judge of some events alone: each arrives, with nothing changed whose place holds `places`."""
 
     def judge(seen: Sequence[Observed]) -> Finding:
         total = 0
         for one in seen:
             numbers = [i for i in range(len(one.sent)) if wanted(one, i)]
-            arrived = dict(one.pairs)
+            arrived = {i for i, _ in one.pairs}
             lost = [i for i in numbers if i not in arrived]
             if lost:
                 return failed(f"{len(lost)} of {len(numbers)} dropped ({what}){end_unless_well(one)}")
-            changes = [c for i in numbers for c in changes_of(one.sent[i], one.got[arrived[i]])]
+            changes = [change for i in numbers for change in changes_at(one, i) if places in change[0]]
             if changes:
                 return failed(f"rewritten: {worded(changes)}")
             total += len(numbers)
@@ -305,7 +313,9 @@ def judge_leaving(seen: Sequence[Observed]) -> Finding:
             if play.left_ns - one.talk.end_ns > STOP_LIMIT_NS:
                 return failed(f"the provider was stopped {ms(play.left_ns - one.talk.end_ns)} later, {wrote}")
     delays = [(play.left_ns or 0) - one.talk.end_ns for one in seen for play in one.plays]
-    return passed(f"the provider was stopped {ms(max(0, *delays, 0))} later")
+    heard = min(one.talk.events for one in seen)
+    deaf = f", though the client had heard only {counted(heard, 'event')}" if heard < LEAVE_AFTER else ""
+    return passed(f"the provider was stopped {ms(max(0, *delays))} later{deaf}")
 
 
 type Judge = Callable[[Sequence[Observed]], Finding]
@@ -315,7 +325,7 @@ JUDGES: dict[Behaviour, Judge] = {
     Behaviour.FIELDS: judge_fields,
     Behaviour.HEADERS: judge_headers,
     Behaviour.USAGE: kept("choices [] and usage", is_wanted_usage),
-    Behaviour.UNKNOWN: kept("x_probe, delta/x_probe_delta", has_unknown),
+    Behaviour.UNKNOWN: kept("x_probe, delta/x_probe_delta", has_unknown, "x_probe"),
     Behaviour.COMMENTS: kept("comments and ping events", is_wanted_ping),
     Behaviour.SILENCE: judge_silence,
     Behaviour.LIMITED: judge_error,

@@ -34,13 +34,14 @@ from harness.probe.talk import Marks, Place, Talk, hold
 from harness.probe.trials import Trial, trials_of, write
 from harness.probe.verdict import outcome
 
-AT_ONCE = 4
+AT_ONCE = 8
 """Trials of behaviours that are under way together."""
 ROUNDS = 2
 """Each level of concurrency holds so many times its streams, and each stream of the recording once."""
 SETTLE_S = 3.5
 """What a client left may be played on for so long, which is longer than any built-in stream goes on."""
 AGAIN_S = 0.5
+NS_PER_S = 1e9
 DIRECT, GATEWAY = "direct", "gateway"
 
 
@@ -89,11 +90,17 @@ def probe(settings: Settings, progress: Callable[[int, int | None], None]) -> Pr
         write(trials, folder / "trials.jsonl")
         with Child(provider_command(folder, settings.provider_port), quiet=True) as provider:
             direct, through = hold_all(settings, trials, provider.url, folder, progress)
-            Event().wait(SETTLE_S)
+            Event().wait(left_to_settle_s(through))
             missed = unmatched(provider.url).count
         found = plays_of([*direct.talks(), *through.talks()], read_log(folder / "writes.jsonl"))
     judged = judge_all(settings, direct, through, found)
     return judged.model_copy(update={"started_at": started_at, "missed": missed})
+
+
+def left_to_settle_s(held: Held) -> float:
+    """How long to wait until what the clients left has been played to its end by a gateway that plays on."""
+    last_ns = max((talk.end_ns for talk in held.tried if talk.leaves), default=0)
+    return max(0.0, SETTLE_S - (time.monotonic_ns() - last_ns) / NS_PER_S)
 
 
 def provider_command(folder: Path, port: int) -> list[str]:

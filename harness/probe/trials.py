@@ -13,7 +13,7 @@ from harness.core.dialects import recognise
 from harness.core.errors import BadInput
 from harness.core.exchange import Exchange
 from harness.core.interchange import to_line
-from harness.probe.behaviours import WHOLE_STREAM, Behaviour, shows
+from harness.probe.behaviours import DEPARTURES, WHOLE_STREAM, Behaviour, shows
 from harness.probe.cases import built_in
 from harness.store.open import open_recording
 
@@ -77,6 +77,7 @@ def numbered(chosen: Sequence[tuple[tuple[Behaviour, ...], Exchange]]) -> list[T
         for behaviours, exchange in built_in()
         if behaviours == WHOLE_STREAM or not shown.issuperset(behaviours)
     ]
+    lacking.sort(key=lambda one: one[0][0] not in DEPARTURES)  # what is left plays on for a while
     sources = [*((Source.RECORDING, *one) for one in chosen), *((Source.BUILT_IN, *one) for one in lacking)]
     return [
         Trial(number, replace(exchange, id=number, upstream=""), behaviours, source)

@@ -27,7 +27,7 @@ def outcome(
     slow = [] if max_added_ms is None else [one for one in added if is_over(one, max_added_ms)]
     direct = {one.concurrency: one for one in levels if one.path == "direct"}
     if failures:
-        return Outcome.FAILED, f"failed: {', '.join(failures)}"
+        return Outcome.FAILED, "; ".join(failures)
     if slow and max_added_ms is not None:
         worst = max(slow, key=lambda one: one.event_p99_ms or 0.0)
         text = f"adds {worst.event_p99_ms} ms (p99) to an event at concurrency {worst.concurrency}"
