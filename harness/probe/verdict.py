@@ -6,6 +6,7 @@ tolerance, nothing that is seen through the gateway is the gateway's.
 
 from collections.abc import Sequence
 
+from harness.core.visible import counted
 from harness.probe.document import AddedDocument, BehaviourDocument, LevelDocument, Outcome
 from harness.probe.judge import Verdict
 
@@ -23,6 +24,8 @@ def outcome(
     """Passed, failed or untrusted, and the reason."""
     if wrong := distrust(floor, levels):
         return Outcome.UNTRUSTED, wrong
+    if all(one.verdict is Verdict.NOT_TESTED for one in behaviours):
+        return Outcome.UNTRUSTED, f"nothing was tested: {behaviours[0].evidence}"
     failures = [one.behaviour.value for one in behaviours if one.verdict is Verdict.FAIL]
     slow = [] if max_added_ms is None else [one for one in added if is_over(one, max_added_ms)]
     direct = {one.concurrency: one for one in levels if one.path == "direct"}
@@ -36,7 +39,7 @@ def outcome(
             return Outcome.UNTRUSTED, f"{text}, but the direct path itself took {noise.p99_ms} ms"
         return Outcome.FAILED, f"{text}, more than {max_added_ms:g} ms"
     untested = sum(one.verdict is Verdict.NOT_TESTED for one in behaviours)
-    return Outcome.PASSED, f"{len(behaviours) - untested} behaviours passed, {untested} not tested"
+    return Outcome.PASSED, f"{counted(len(behaviours) - untested, 'behaviour')} passed, {untested} not tested"
 
 
 def distrust(floor: Sequence[BehaviourDocument], levels: Sequence[LevelDocument]) -> str | None:

@@ -33,6 +33,9 @@ with urllib.request.urlopen(os.environ["OPENAI_BASE_URL"] + "/models", timeout=3
 """A program behind `--`: one request that the recording answers."""
 
 REPLAY = "replay {recording} --port 0 -- "
+PROVIDER = "http://127.0.0.1:18555"
+PROBE = "--recording {recording} --concurrency 1"
+"""The probe's own provider in place of a gateway: nothing is between them."""
 RUNS: Mapping[str, tuple[str, str]] = {
     "ls": ("ls {recording}", "openai.chat"),
     "show": ("show {recording} 2", "tiny-llama"),
@@ -43,6 +46,7 @@ RUNS: Mapping[str, tuple[str, str]] = {
     "verify": ("verify {recording} --tolerance-ms 60000", "0 with other bytes"),
     "record": (REPLAY + "sh record.sh", "recorded 1 exchange"),
     "validate": ("validate {recording}", "verdict: failed"),
+    "probe": (f"probe --gateway {PROVIDER} --provider-port 18555 {PROBE}", "chunk delivery"),
     "config": ("config", "HARNESS_REPLAY_SPEED"),
     "demo": ("demo --out made", "25 of 25 answers equal"),
 }
@@ -51,7 +55,7 @@ RUNS: Mapping[str, tuple[str, str]] = {
 RECORD = 'harness record --upstream "${OPENAI_BASE_URL%/v1}" --db recorded.db -- python ask.py\n'
 EXTRAS = {"record": "record --upstream http://127.0.0.1:9", "demo": "demo"}
 """Extra -> a command that needs it."""
-CODES = {"verify": (0, 3), "demo": (0, 1), "validate": (1,)}
+CODES = {"verify": (0, 3), "probe": (0, 3), "demo": (0, 1), "validate": (1,)}
 """Exit codes of what also judges times, which a busy machine may spoil, and of what finds the drift that
 the recording is known to have; all others must be 0."""
 NEVER_IN_BASE = ("mitmproxy", "locust", "gevent")

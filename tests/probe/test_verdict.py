@@ -34,8 +34,8 @@ def adds(p99_ms: float) -> AddedDocument:
 PASS, FAIL, UNTESTED = row(Verdict.PASS), row(Verdict.FAIL), row(Verdict.NOT_TESTED)
 QUIET, NOISY, SLOW = direct(0.02, 0.05), direct(0.02, 5.0), direct(1.5, 2.0)
 TABLE = {
-    "all well": (PASS, PASS, QUIET, adds(9), None, Outcome.PASSED, "1 behaviours passed, 0 not tested"),
-    "not tested": (UNTESTED, PASS, QUIET, adds(9), None, Outcome.PASSED, "0 behaviours passed, 1 not"),
+    "all well": (PASS, PASS, QUIET, adds(9), None, Outcome.PASSED, "1 behaviour passed, 0 not tested"),
+    "nothing tested": (UNTESTED, PASS, QUIET, adds(9), None, Outcome.UNTRUSTED, "nothing was tested: seen"),
     "a fault": (FAIL, PASS, QUIET, adds(0), None, Outcome.FAILED, "network cut within the stream"),
     "the floor's fault": (
         FAIL,
@@ -48,7 +48,7 @@ TABLE = {
     ),
     "a slow floor": (PASS, PASS, SLOW, adds(0), None, Outcome.UNTRUSTED, "the direct path took 1.5 ms"),
     "too much added": (PASS, PASS, QUIET, adds(4), 3.0, Outcome.FAILED, "adds 4.0 ms (p99)"),
-    "within tolerance": (PASS, PASS, NOISY, adds(3), 3.0, Outcome.PASSED, "1 behaviours passed"),
+    "within tolerance": (PASS, PASS, NOISY, adds(3), 3.0, Outcome.PASSED, "1 behaviour passed"),
     "too noisy to tell": (PASS, PASS, NOISY, adds(4), 3.0, Outcome.UNTRUSTED, "but the direct path itself"),
     "late whatever the noise": (PASS, PASS, NOISY, adds(11), 3.0, Outcome.FAILED, "more than 3 ms"),
 }
