@@ -167,6 +167,8 @@ def print_report(document: "ProbeDocument") -> None:
         print_rows(CHANGES, shown, as_json=False)
     if document.missed:
         print(f"the gateway asked for {document.missed} things that the provider does not have")
+    if not document.marked:
+        print("the gateway drops X-Harness-Request: equal requests at once are told apart by order")
     print(f"outcome: {document.outcome.value}: {document.reason}")
 
 

@@ -65,6 +65,22 @@ class BehaviourDocument(Document):
     sources: tuple[Source, ...]
 
 
+class EventsDocument(Document):
+    """What became of the events of whole streams: at the provider, and at the client.
+
+    `moved`: out of order. `added`: the client's that the provider never sent. `rewritten`: with other
+    fields. `merged`: read together with the one before, though they were written apart.
+    """
+
+    sent: int
+    lost: int
+    doubled: int
+    added: int
+    moved: int
+    rewritten: int
+    merged: int
+
+
 class ChangeDocument(Document):
     """A field of events (a JSON pointer) or a header that is other at the client, and how often."""
 
@@ -75,7 +91,11 @@ class ChangeDocument(Document):
 
 
 class ProbeDocument(Document):
-    """All of it. `reason` says in a line why the outcome is what it is."""
+    """All of it. `reason` says in a line why the outcome is what it is.
+
+    `missed`: requests of the gateway that the provider could not answer. `marked`: the gateway passes
+    `X-Harness-Request` on; without it, equal requests are told apart by their order.
+    """
 
     version: str
     outcome: Outcome
@@ -88,6 +108,8 @@ class ProbeDocument(Document):
     floor: tuple[BehaviourDocument, ...]
     added: tuple[AddedDocument, ...]
     levels: tuple[LevelDocument, ...]
+    events: EventsDocument
     changes: tuple[ChangeDocument, ...]
     requests: int
     missed: int = 0
+    marked: bool = True

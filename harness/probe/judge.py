@@ -15,7 +15,7 @@ from harness.probe.changes import Change, Kind, changes_of, header_changes
 from harness.probe.observed import Observed
 from harness.probe.talk import LEAVE_AFTER
 
-HELD_SHARE = 0.1
+HELD_SHARE = 0.2
 """Events that may come late because of a busy machine before a gateway is said to hold them back."""
 STOP_LIMIT_NS = 1_000 * MS
 """How soon the provider's connection should close after the client left."""

@@ -16,7 +16,7 @@ from harness.probe.blocks import Block, blocks_of
 from harness.probe.plays import Play
 from harness.probe.talk import Talk
 
-APART_NS = 10 * MS
+APART_NS = 20 * MS
 """Writes that lie so far apart should be read apart, on a machine that is not too busy."""
 
 

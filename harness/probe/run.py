@@ -24,7 +24,14 @@ from harness.core.errors import BadInput
 from harness.core.exchange import Headers
 from harness.core.visible import visible
 from harness.probe.behaviours import WHOLE_STREAM, Behaviour
-from harness.probe.document import BehaviourDocument, ChangeDocument, LevelDocument, ProbeDocument
+from harness.probe.changes import changes_of
+from harness.probe.document import (
+    BehaviourDocument,
+    ChangeDocument,
+    EventsDocument,
+    LevelDocument,
+    ProbeDocument,
+)
 from harness.probe.gateway import Gateway, wait_until_it_listens
 from harness.probe.judge import all_changes, changed_headers, judge
 from harness.probe.latency import added, level
@@ -92,9 +99,11 @@ def probe(settings: Settings, progress: Callable[[int, int | None], None]) -> Pr
             direct, through = hold_all(settings, trials, provider.url, folder, progress)
             Event().wait(left_to_settle_s(through))
             missed = unmatched(provider.url).count
-        found = plays_of([*direct.talks(), *through.talks()], read_log(folder / "writes.jsonl"))
+        plays = read_log(folder / "writes.jsonl")
+    found = plays_of([*direct.talks(), *through.talks()], plays)
     judged = judge_all(settings, direct, through, found)
-    return judged.model_copy(update={"started_at": started_at, "missed": missed})
+    marked = all(play.mark is not None for play in plays)
+    return judged.model_copy(update={"started_at": started_at, "missed": missed, "marked": marked})
 
 
 def left_to_settle_s(held: Held) -> float:
@@ -206,6 +215,7 @@ def judge_all(settings: Settings, direct: Held, through: Held, found: dict[int, 
     levels = list(both_levels(direct, through, found))
     pairs = zip(levels[::2], levels[1::2], strict=True)
     gains = tuple(added(one, other) for one, other in pairs)
+    whole = whole_of(observed(through.tried, found))
     verdict, reason = outcome(behaviours, floor, levels, gains, settings.max_added_ms)
     return ProbeDocument(
         version=__version__,
@@ -218,7 +228,8 @@ def judge_all(settings: Settings, direct: Held, through: Held, found: dict[int, 
         floor=floor,
         added=gains,
         levels=tuple(levels),
-        changes=tuple(changes(observed(through.tried, found))),
+        events=events(whole),
+        changes=tuple(changes(whole)),
         requests=len(found),
     )
 
@@ -250,11 +261,29 @@ def row(behaviour: Behaviour, seen: Sequence[Observed]) -> BehaviourDocument:
     return BehaviourDocument(behaviour=behaviour, verdict=verdict, evidence=evidence, sources=sources)
 
 
-def changes(seen: Sequence[Observed]) -> Iterator[ChangeDocument]:
+def whole_of(seen: Iterable[Observed]) -> list[Observed]:
+    """The whole streams that were asked for at the provider."""
+    return [one for one in seen if one.plays and one.talk.trial.behaviours[0] in WHOLE_STREAM]
+
+
+def events(whole: Sequence[Observed]) -> EventsDocument:
+    """What became of their events."""
+    pairs = [(one.sent[i], one.got[j]) for one in whole for i, j in one.pairs]
+    return EventsDocument(
+        sent=sum(len(one.sent) for one in whole),
+        lost=sum(len(one.joined.lost) for one in whole),
+        doubled=sum(len(one.joined.doubled) for one in whole),
+        added=sum(len(one.joined.added) for one in whole),
+        moved=sum(len(one.joined.moved) for one in whole),
+        rewritten=sum(bool(changes_of(sent, got)) for sent, got in pairs),
+        merged=sum(one.merged() for one in whole),
+    )
+
+
+def changes(whole: Sequence[Observed]) -> Iterator[ChangeDocument]:
     """What is other in whole streams, the most frequent first."""
-    whole = [one for one in seen if one.plays and one.talk.trial.behaviours[0] in WHOLE_STREAM]
-    events = Counter(all_changes(whole))
+    fields = Counter(all_changes(whole))
     headers = Counter(change for one in whole for change in changed_headers(one))
-    for what, counter in (("event", events), ("header", headers)):
+    for what, counter in (("event", fields), ("header", headers)):
         for (place, kind), count in counter.most_common():
             yield ChangeDocument(what=what, place=place, kind=kind, count=count)

@@ -57,8 +57,9 @@ class Talk(Conversation):
 
     @property
     def left(self) -> bool:
-        """Whether it left before the answer was over."""
-        return self.leaves and not self.complete
+        """Whether it left before the answer was over, having heard enough or waited long enough."""
+        heard = self.events >= LEAVE_AFTER or self.failure is not None
+        return self.leaves and not self.complete and heard
 
     def take(self, data: bytes, arrived_ns: int) -> bool:
         """As any conversation, but for one that has heard enough."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
+from harness.core.canonical import match_key
 from harness.core.dialects import recognise
 from harness.core.errors import BadInput
 from harness.core.exchange import Exchange
@@ -61,12 +62,22 @@ def is_of(exchange: Exchange, dialect: str | None) -> bool:
 def recorded(exchanges: Iterable[Exchange]) -> Iterable[tuple[tuple[Behaviour, ...], Exchange]]:
     """The exchanges that show something that others have not shown often enough."""
     seen: Counter[Behaviour] = Counter()
+    keys: set[str] = set()
     for exchange in exchanges:
-        behaviours = shows(exchange)
+        key, behaviours = key_of(exchange), shows(exchange)
+        if key in keys:  # a gateway may drop the header that asks for one of them
+            continue
         most = MOST_STREAMS if WHOLE_STREAM[0] in behaviours else MOST_OF_A_KIND
         if any(seen[one] < most for one in behaviours[:1]):
             seen.update(behaviours)
+            keys.add(key)
             yield behaviours, exchange
+
+
+def key_of(exchange: Exchange) -> str:
+    """What the requests of two exchanges share if a replay takes them for the same."""
+    request = exchange.request
+    return match_key(request.method, request.path, request.body, request.headers)
 
 
 def numbered(chosen: Sequence[tuple[tuple[Behaviour, ...], Exchange]]) -> list[Trial]:

@@ -71,21 +71,24 @@ FAULTS = {
     "drops-last": drops_last,
     "smooths": smooths,
     "reads-on": faithful,
+    "forgets": faithful,
 }
 
 
-async def read_request(source: asyncio.StreamReader) -> bytes:
+async def read_request(fault: str, source: asyncio.StreamReader) -> bytes:
     head = await source.readuntil(b"\r\n\r\n")
     lines = head.split(b"\r\n")
     lengths = [line.partition(b":")[2] for line in lines if line.lower().startswith(b"content-length:")]
-    first, rest = head.split(b"\r\n", 1)
+    if fault == "forgets":
+        lines = [line for line in lines if not line.lower().startswith(b"x-harness-")]
+    first, rest = b"\r\n".join(lines).split(b"\r\n", 1)
     body = await source.readexactly(int(lengths[0])) if lengths else b""
     return first + b"\r\nConnection: close\r\n" + rest + body
 
 
 async def pass_on(fault: str, provider: str, source: asyncio.StreamReader, out: asyncio.StreamWriter) -> None:
     with suppress(asyncio.IncompleteReadError, ConnectionError):
-        request = await read_request(source)
+        request = await read_request(fault, source)
         place = urlsplit(provider)
         back, forth = await asyncio.open_connection(place.hostname, place.port)
         forth.write(request)

@@ -18,7 +18,7 @@ def tokens(*words: str, **more: Any) -> list[Block]:
 
 
 SENT = tokens("a", "b", "c", "d")
-TABLE = {
+TABLE: dict[str, tuple[list[int], list[tuple[int, int]], list[int], list[int], list[int]]] = {
     "all": ([0, 1, 2, 3], [], [], [], []),
     "one lost": ([0, 1, 3], [], [2], [], []),
     "one doubled": ([0, 1, 1, 2, 3], [], [], [2], []),

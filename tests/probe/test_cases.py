@@ -69,3 +69,10 @@ def test_a_dialect_that_is_not_there() -> None:
     assert len(trials_of(RECORDING, "anthropic.messages")) < len(trials_of(RECORDING, None))
     with pytest.raises(BadInput, match=r"no stream of the dialect ollama.chat in it came to its end"):
         trials_of(RECORDING, "ollama.chat")
+
+
+def test_of_equal_requests_one_is_tried(
+    write: Callable[..., Path], make_exchange: Callable[..., Exchange]
+) -> None:
+    trials = trials_of(write(make_exchange("a"), make_exchange("b"), make_exchange("c", model="other")), None)
+    assert [trial.source for trial in trials].count(Source.RECORDING) == 2

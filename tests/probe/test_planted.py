@@ -25,7 +25,7 @@ def test_a_faithful_gateway_passes_everything(planted: Probe) -> None:
     assert found.failed() == set()
     assert {one.verdict for one in found.document.behaviours} == {Verdict.PASS}
     assert found.document.changes == ()
-    assert found.document.missed == 0
+    assert (found.document.missed, found.document.marked) == (0, True)
     assert found.code in (0, 3)  # 3: this machine is too busy to tell, and says so
 
 
@@ -51,6 +51,7 @@ def test_one_that_drops_the_last_chunk_loses_an_event_of_each_stream(planted: Pr
     found = planted("drops-last")
     assert B.ORDER in found.failed()
     assert "2 lost" in found.evidence(B.ORDER)
+    assert found.document.events.lost == 2
     assert B.DELIVERY not in found.failed()
     assert B.COMMENTS not in found.failed()
 
@@ -69,3 +70,10 @@ def test_one_that_reads_on_after_the_client_left_keeps_the_provider_busy(planted
     assert "the provider was never stopped" in found.evidence(B.LEFT)
     writes = int(found.evidence(B.LEFT).split(": ")[1].split()[0])
     assert writes > 80
+
+
+def test_one_that_drops_the_marks_is_probed_by_the_order_of_requests(planted: Probe) -> None:
+    found = planted("forgets")
+    assert not found.document.marked
+    assert found.failed() == set()
+    assert found.document.missed == 0
