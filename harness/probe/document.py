@@ -19,7 +19,7 @@ class Outcome(StrEnum):
 
 
 class SpreadDocument(Document):
-    """Times on the way. `histogram`: pairs of (ns, count), sharp to 0.1 % (`harness.core.histogram`)."""
+    """Times on the way. `histogram`: pairs of (ns, count), sharp to 1 % (`harness.core.histogram`)."""
 
     count: int
     p50_ms: float
