@@ -27,10 +27,10 @@ from mitmproxy.addons import proxyserver
 from mitmproxy.http import HTTPFlow
 
 from harness.child import Child, harness_command
+from harness.client import Conversation, converse
 from harness.record.ports import free_ports
 from harness.record.proxy import Ready, Settings, build_master
 from harness.record.upstream import parse
-from harness.verify.client import Conversation, converse
 
 HOST, URL = "127.0.0.1", "https://api.openai.com/v1/chat/completions"
 RECORDINGS, TOKENS, GAP_NS = 50, 200, 20_000_000

@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "verify": "harness.cli.verify:verify",
     "validate": "harness.cli.validate:validate",
     "load": "harness.cli.load:load",
+    "probe": "harness.cli.probe:probe",
     "ls": "harness.cli.ls:ls",
     "show": "harness.cli.show:show",
     "stats": "harness.cli.stats:stats",
@@ -38,8 +39,8 @@ COMMANDS: dict[str, str] = {
 RUN_PROGRAMS = ("record", "replay")
 """The commands that run a program behind `--`."""
 
-TAKE_MORE = ("load",)
-"""The commands that hand what stands behind `--` on, as options of another program."""
+TAKE_MORE = ("load", "probe")
+"""The commands that take what stands behind `--` for something else: options of Locust, a gateway."""
 
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """Errors of writing that are the disk's fault; what a command opens by name, it tells of itself."""

@@ -85,6 +85,8 @@ class Connection(asyncio.BufferedProtocol):
         self.arrival.let_go()
         self.waiting.clear()
         self.open_connections.discard(self)
+        if self.play is not None:
+            self.play.client_left()
 
     def pause_writing(self) -> None:
         """The client reads slowly: its play waits, and no other begins."""

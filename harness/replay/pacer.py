@@ -129,6 +129,9 @@ class Play:
         """Whether everything was written."""
         return self.part == len(self.due)
 
+    def client_left(self) -> None:
+        """The connection is gone before the last part; nothing of it is kept here."""
+
     def send(self, data: memoryview) -> None:
         """Write straight to the socket, which is faster than a transport; what it leaves goes there."""
         written = 0

@@ -7,12 +7,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from harness.child import Child, harness_command
+from harness.client import Conversation, converse
 from harness.core.admin import Timing
 from harness.core.derive import derive
 from harness.core.encoding import encoding_of
 from harness.core.exchange import Exchange, State
 from harness.store.open import open_recording
-from harness.verify.client import Conversation, converse
 from harness.verify.compare import Compared, Received, Verdict, compare, verdict
 from harness.verify.floor import IdleTimer
 

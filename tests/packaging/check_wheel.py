@@ -33,6 +33,9 @@ with urllib.request.urlopen(os.environ["OPENAI_BASE_URL"] + "/models", timeout=3
 """A program behind `--`: one request that the recording answers."""
 
 REPLAY = "replay {recording} --port 0 -- "
+PROVIDER = "http://127.0.0.1:18555"
+PROBE = "--recording {recording} --concurrency 1"
+"""The probe's own provider in place of a gateway: nothing is between them."""
 RUNS: Mapping[str, tuple[str, str]] = {
     "ls": ("ls {recording}", "openai.chat"),
     "show": ("show {recording} 2", "tiny-llama"),
@@ -45,6 +48,7 @@ RUNS: Mapping[str, tuple[str, str]] = {
     "record": (REPLAY + "sh record.sh", "recorded 1 exchange"),
     "load": (REPLAY + "sh load.sh", "client: answers stamped 4 by the kernel"),
     "validate": ("validate {recording}", "verdict: failed"),
+    "probe": (f"probe --gateway {PROVIDER} --provider-port 18555 {PROBE}", "chunk delivery"),
     "config": ("config", "HARNESS_REPLAY_SPEED"),
     "demo": ("demo --out made", "25 of 25 answers equal"),
 }
@@ -61,7 +65,7 @@ EXTRAS = {
     "demo": "demo",
 }
 """Extra -> a command that needs it."""
-CODES = {"verify": (0, 3), "demo": (0, 1), "validate": (1,), "load": (0, 3)}
+CODES = {"verify": (0, 3), "probe": (0, 3), "demo": (0, 1), "validate": (1,), "load": (0, 3)}
 """Exit codes of what also judges times, which a busy machine may spoil, and of what finds the drift that
 the recording is known to have; all others must be 0."""
 NEVER_IN_BASE = ("mitmproxy", "locust", "gevent")

@@ -31,6 +31,8 @@ def test_every_write_has_its_moment(
             client.send("POST", "/v1/chat/completions", body)
             client.socket.recv(1)
             last_ns = time.monotonic_ns()
+        wait_until(lambda: log.read_bytes().count(b"\n") == 2, "no line of the client that left")
+        left_by_ns = time.monotonic_ns()
     whole, broken = (json.loads(line) for line in log.read_text().splitlines())
     assert (whole["request"], whole["exchange"]) == ("17", "1")
     assert whole["writes"][-1][1] == len(received)
@@ -38,6 +40,11 @@ def test_every_write_has_its_moment(
     assert times == sorted(times)
     assert before_ns < whole["t0_ns"] < times[0] < last_ns
     assert times[0] - whole["t0_ns"] > 50_000_000
+    assert whole["chunked"]
+    assert whole["head_bytes"] == received.index(b"\r\n\r\n") + 4
+    assert times[-1] <= whole["end_ns"] < last_ns
+    assert (whole["left_ns"], broken["end_ns"]) == (None, None)
+    assert last_ns <= broken["left_ns"] <= left_by_ns
     assert broken["request"] is None
     assert 1 <= len(broken["writes"]) < len(whole["writes"])
 

@@ -1,5 +1,7 @@
 """An accurate client: many requests at once in one thread, and the kernel's own stamp for every read.
 
+What listens to replays (`harness.verify`, `harness.probe`) shares it.
+
 Where the kernel stamps (`harness.kernel_stamps`), a client that is late itself does not make the server
 look late; elsewhere the stamp is taken right after the read. Bytes that came in apart and are read
 together share the last one's stamp, so the client still reads as soon as it can, and says how late it
@@ -9,6 +11,7 @@ was. Times are `time.monotonic_ns`.
 import gc
 import select
 import socket
+import struct
 import sys
 import time
 from collections import deque
@@ -23,6 +26,8 @@ READ_BYTES = 256 * 1024
 POLL_MS = 100
 NS_PER_MS = 1_000_000
 CONNECT_S = 10.0
+RESET = struct.pack("ii", 1, 0)
+"""A linger time of zero: closing then sends RST (socket(7))."""
 SWITCH_S = 1e-4
 """How long another thread (a progress bar) may keep the interpreter: Python's own 5 ms are too long."""
 
@@ -31,8 +36,9 @@ class Conversation:
     """One request and what came back; `key` is the caller's. Its `on_…` methods are the parser's.
 
     `pieces` are the body's bytes with the times at which they came in. `complete`: the framing's
-    own end was there. `failure` says why there is no answer to speak of. `lags_ns` is what the client
-    itself may have added to errors: the duration of sending, and how late it made each read.
+    own end was there. `end_ns`: when it was over and its connection about to be closed. `failure` says
+    why there is no answer to speak of. `lags_ns` is what the client itself may have added to errors: the
+    duration of sending, and how late it made each read. `breaks`: close with a reset instead of politely.
     """
 
     def __init__(self, key: int, request: bytes, limit_ns: int) -> None:
@@ -44,8 +50,11 @@ class Conversation:
         self.lags_ns: list[int] = []
         self.status = 0
         self.pieces: list[tuple[int, bytes]] = []
+        self.headers: list[tuple[bytes, bytes]] = []
         self.complete = False
         self.until_close = True
+        self.breaks = False
+        self.end_ns = 0
         self.failure: str | None = None
         self.parser = httptools.HttpResponseParser(self)
 
@@ -64,8 +73,9 @@ class Conversation:
         self.status = self.parser.get_status_code()
         self.complete = self.request.startswith(b"HEAD ")
 
-    def on_header(self, name: bytes, _value: bytes) -> None:
+    def on_header(self, name: bytes, value: bytes) -> None:
         """One header: these two say where the body ends; without them, the connection's end does."""
+        self.headers.append((name, value))
         if name.lower() in (b"content-length", b"transfer-encoding"):
             self.until_close = False
 
@@ -149,6 +159,9 @@ class Table:
         """Close the connection of a conversation."""
         connection, conversation = self.seats.pop(fd)
         self.poll.unregister(fd)
+        conversation.end_ns = time.monotonic_ns()
+        if conversation.breaks:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         connection.close()
         return conversation
 

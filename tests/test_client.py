@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from harness.verify.client import Conversation, Table, begin, converse
+from harness.client import Conversation, Table, begin, converse
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n"
 REQUEST = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"

@@ -1,0 +1,82 @@
+"""What is other at the client than it was at the provider: fields of events, headers. Pure.
+
+The law of this file: places are told, values never, since they may quote a prompt.
+"""
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+
+from harness.core.canonical import flatten
+from harness.core.difference import same
+from harness.core.exchange import Headers
+from harness.probe.blocks import NO_JSON, Block
+
+OF_THE_CONNECTION = frozenset(
+    {
+        "connection",
+        "content-length",
+        "date",
+        "keep-alive",
+        "proxy-connection",
+        "server",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "via",
+        "x-accel-buffering",
+    }
+)
+"""Headers that are every hop's own (RFC 9110, 6.6 and 7.6), and the one that tells nginx what to do."""
+
+
+class Kind(StrEnum):
+    """How something is other."""
+
+    CHANGED = "changed"
+    LOST = "lost"
+    ADDED = "added"
+
+
+type Change = tuple[str, Kind]
+"""A place (JSON pointer, `event` for the name of an SSE event, `data` for what is no JSON; or a header)."""
+
+
+def changes_of(sent: Block, got: Block) -> list[Change]:
+    """The fields in which an event is another."""
+    found: list[Change] = [("event", Kind.CHANGED)] if sent.name != got.name else []
+    one, other = sent.value(), got.value()
+    if one is NO_JSON or other is NO_JSON:
+        return found + ([("data", Kind.CHANGED)] if sent.data != got.data else [])
+    return found + differing(flatten(one), flatten(other))
+
+
+def differing(one: Mapping[str, object], other: Mapping[str, object]) -> list[Change]:
+    """The pointers at which two events differ."""
+    found: list[Change] = [(name, Kind.LOST) for name in one if name not in other]
+    found += [(name, Kind.ADDED) for name in other if name not in one]
+    found += [(name, Kind.CHANGED) for name in one if name in other and not same(one[name], other[name])]
+    return found
+
+
+def header_changes(sent: Headers, got: Headers) -> list[Change]:
+    """The headers, in lower case, that are other; those of a connection aside."""
+    return differing(by_name(sent), by_name(got))
+
+
+def by_name(headers: Iterable[tuple[str, str]]) -> dict[str, object]:
+    """Values of headers by name; several of one name as a list."""
+    found: dict[str, object] = {}
+    for name, value in headers:
+        key = name.lower()
+        if key not in OF_THE_CONNECTION:
+            found[key] = f"{found[key]}, {normal(value)}" if key in found else normal(value)
+    return found
+
+
+def normal(value: str) -> str:
+    """A header's value without what means nothing in it.
+
+    >>> normal("text/event-stream; charset=UTF-8")
+    'text/event-stream;charset=utf-8'
+    """
+    return value.replace("; ", ";").strip().lower()
