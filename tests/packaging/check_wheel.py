@@ -49,6 +49,7 @@ RUNS: Mapping[str, tuple[str, str]] = {
     "load": (REPLAY + "sh load.sh", "client: answers stamped 4 by the kernel"),
     "validate": ("validate {recording}", "verdict: failed"),
     "probe": (f"probe --gateway {PROVIDER} --provider-port 18555 {PROBE}", "chunk delivery"),
+    "gpu": ("gpu --duration 1", ""),
     "config": ("config", "HARNESS_REPLAY_SPEED"),
     "demo": ("demo --out made", "25 of 25 answers equal"),
 }
@@ -65,9 +66,9 @@ EXTRAS = {
     "demo": "demo",
 }
 """Extra -> a command that needs it."""
-CODES = {"verify": (0, 3), "probe": (0, 3), "demo": (0, 1), "validate": (1,), "load": (0, 3)}
-"""Exit codes of what also judges times, which a busy machine may spoil, and of what finds the drift that
-the recording is known to have; all others must be 0."""
+CODES = {"verify": (0, 3), "probe": (0, 3), "demo": (0, 1), "validate": (1,), "load": (0, 3), "gpu": (0, 2)}
+"""Exit codes of what also judges times, which a busy machine may spoil, of what finds the drift that the
+recording is known to have, and of what needs a card; all others must be 0."""
 NEVER_IN_BASE = ("mitmproxy", "locust", "gevent")
 
 
