@@ -28,8 +28,8 @@ from harness.load.run import Run, Wants
 from harness.load.slo import goodput_of, slos_of
 from harness.load.summary import SWEPT, Summary, closing, sweep_rows
 from harness.load.validity import ClientError
+from harness.store.appender import cannot_be_written, check_appendable
 from harness.store.load_runs import LoadWriter, load_requests, load_run
-from harness.store.writer import cannot_be_written, check_appendable
 
 FOLDER = Path("recordings")
 OPEN_STREAMS = 50

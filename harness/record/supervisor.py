@@ -25,7 +25,7 @@ from harness.record.child import Child
 from harness.record.handover import LIMIT, WRITER_GONE
 from harness.record.ports import free_ports
 from harness.record.upstream import Upstream
-from harness.store.writer import check_appendable
+from harness.store.appender import check_appendable
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

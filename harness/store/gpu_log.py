@@ -4,17 +4,13 @@ The law of this file: what is added together is stored together (a transaction a
 mappings from the columns of `harness.store.schema` to values.
 """
 
-import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
-from harness.core.errors import BadInput, NotRecorded
+from harness.store.appender import BUSY_S, Appender
 from harness.store.load_runs import rows_of
-from harness.store.rows import Row, insert
-from harness.store.writer import BUSY_S, cannot_be_written, check_appendable, immediate, opened, settle
+from harness.store.rows import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +31,13 @@ class Owner:
         return self.capture_id if self.run_id is None else self.run_id
 
 
-class GpuWriter:
-    """Appends the GPU log of a run or a capture that the recording holds; a context manager.
-
-    Raises BadInput, and changes nothing, where the file is no recording, a newer one, or cannot be
-    written; NotRecorded where writing fails later. Use it in one thread.
-    """
+class GpuWriter(Appender):
+    """Appends the GPU log of a run or a capture that the recording holds."""
 
     def __init__(self, path: Path, owner: Owner, busy_s: float = BUSY_S) -> None:
-        self.path, self.owner = path, owner
+        super().__init__(path, busy_s)
+        self.owner = owner
         self._ids: dict[str, int] = {}
-        check_appendable(path)
-        try:
-            self._connection = opened(path, busy_s)
-        except (OSError, sqlite3.Error) as error:
-            raise BadInput(f"{path} {cannot_be_written(error)}") from None
 
     def add(
         self,
@@ -67,32 +55,6 @@ class GpuWriter:
             for named, event in events:
                 gpu_id = None if named is None else self._ids[named]
                 self._inserted("gpu_events", owner | {"gpu_id": gpu_id} | dict(event))
-
-    def close(self) -> None:
-        """Leave one file without log where no other program has it open."""
-        try:
-            settle(self._connection)
-        finally:
-            self._connection.close()
-
-    def _inserted(self, table: str, row: Row) -> int:
-        number = self._connection.execute(insert(table, row), row).lastrowid
-        assert number is not None
-        return number
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        try:
-            with immediate(self._connection):
-                yield
-        except sqlite3.Error as error:
-            raise NotRecorded(f"{self.path} {cannot_be_written(error)}") from error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def gpus(path: Path, owner: Owner) -> list[Row]:

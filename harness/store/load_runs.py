@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from harness.core.errors import BadInput, NotRecorded
+from harness.core.errors import BadInput
+from harness.store.appender import BUSY_S, Appender
 from harness.store.capture import now
-from harness.store.rows import Row, insert
+from harness.store.rows import Row
 from harness.store.snapshot import Snapshot
-from harness.store.writer import BUSY_S, cannot_be_written, check_appendable, immediate, opened, settle
 
 RUN_JSON = ("plan", "versions", "clock", "reasons", "checks", "slos", "null_test", "figures")
 JSON_COLUMNS = frozenset((*RUN_JSON, "icl", "violations", "cores"))
@@ -60,22 +60,12 @@ class Completion:
     null_test: Mapping[str, Any] | None = None
 
 
-class LoadWriter:
-    """Appends runs to a recording, which is created with its parent folders if there is none.
-
-    Raises BadInput, and changes nothing, where the file is no recording, a newer one, or cannot be
-    written; NotRecorded where writing fails later. Use it in one thread; a context manager.
-    """
+class LoadWriter(Appender):
+    """Appends runs with their requests, workers and samples. `run_id`: the one that was started last."""
 
     def __init__(self, path: Path, busy_s: float = BUSY_S) -> None:
-        self.path = path
+        super().__init__(path, busy_s)
         self.run_id = 0
-        check_appendable(path)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = opened(path, busy_s)
-        except (OSError, sqlite3.Error) as error:
-            raise BadInput(f"{path} {cannot_be_written(error)}") from None
 
     def start(self, run: LoadRun) -> int:
         """Note that a run begins; what is added from now on belongs to it. Returns its id."""
@@ -109,31 +99,8 @@ class LoadWriter:
                 row | {"id": self.run_id},
             )
 
-    def close(self) -> None:
-        """Leave one file without log where no other program has it open."""
-        try:
-            settle(self._connection)
-        finally:
-            self._connection.close()
-
     def _inserted(self, table: str, row: Row) -> int:
-        number = self._connection.execute(insert(table, row), encoded(row)).lastrowid
-        assert number is not None
-        return number
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        try:
-            with immediate(self._connection):
-                yield
-        except sqlite3.Error as error:
-            raise NotRecorded(f"{self.path} {cannot_be_written(error)}") from error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        return super()._inserted(table, encoded(row))
 
 
 def load_runs(path: Path) -> list[Row]:

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from harness.core.errors import BadInput, NotRecorded
+from harness.store.appender import BUSY_S, cannot_be_written, check_appendable, immediate, opened, settle
 from harness.store.rows import insert
-from harness.store.writer import BUSY_S, cannot_be_written, check_appendable, immediate, opened, settle
 
 VIOLATION = """
 INSERT INTO violations (run_id, exchange_id, event_seq, rule, kind, severity, part, pointer, message)
