@@ -8,13 +8,12 @@ What two machines' wall clocks differ by is not in it: no program can see that f
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from socket import gethostname
 from typing import Any, Self
 
+from harness.core.dates import date_of
 from harness.load.records import Record, Result, Tick, WorkerRecord
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SAME_HOST_NS = 1_000_000_000
 """Two anchors of one machine agree within this, unless its wall clock was set meanwhile."""
 STAMPS: Mapping[type[Any], tuple[str, ...]] = {
@@ -60,8 +59,7 @@ class RunClock:
         >>> RunClock("a", 1_700_000_000_000_000_000, 7, 0).date(2_000_500)
         '2023-11-14T22:13:20.002000Z'
         """
-        since_epoch = timedelta(microseconds=(self.wall_ns + at_ns) // 1000)
-        return (EPOCH + since_epoch).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        return date_of(self.wall_ns + at_ns)
 
     def is_here(self, worker: WorkerRecord) -> bool:
         """Whether a worker shares this clock's machine: its name and its anchor are the same."""

@@ -6,10 +6,9 @@ changes nothing. `CLOCK_MONOTONIC` is the same in all processes of a machine.
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Self
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from harness.core.dates import date_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,5 +33,4 @@ class Anchor:
         >>> Anchor(1_700_000_000_000_000_000, 500, 0).date(2_000_500)
         '2023-11-14T22:13:20.002000Z'
         """
-        since_epoch = timedelta(microseconds=(self.wall_ns + stamp_ns - self.monotonic_ns) // 1000)
-        return (EPOCH + since_epoch).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        return date_of(self.wall_ns + stamp_ns - self.monotonic_ns)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from harness.core.dates import text_of
 from harness.core.redaction import Rules
 
 
@@ -30,4 +31,4 @@ class Capture:
 
 def now() -> str:
     """The wall clock as captures note it: RFC 3339 with a `Z`, to the microsecond."""
-    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return text_of(datetime.now(UTC))

@@ -259,7 +259,10 @@ def test_the_line_end_of_a_key_that_came_from_a_file_is_not_sent(
     assert b"planted" not in written
 
 
-def test_a_journal_that_cannot_be_written_stops_the_run(run: Any, server: str, call: MakeCall) -> None:
+def test_a_journal_that_cannot_be_written_stops_the_run(
+    run: Any, server: str, call: MakeCall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)  # its file would be too large as well
     run.lay_out(server, [call("fast")], loop=Closed(concurrency=2))
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))  # which the child inherits
