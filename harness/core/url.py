@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 from harness.core.json_text import healed
 
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  nothing is bound here
+PORTS = {"http": 80, "https": 443}
+"""The schemes' own ports."""
 ESCAPED_BYTE = re.compile("[\udc80-\udcff]")
 
 
@@ -40,6 +42,16 @@ def origin(url: str) -> Origin:
     if any(character.isspace() for character in url):
         raise ValueError("is no URL: it holds white space")
     return found
+
+
+def authority_of(scheme: str, host: str, port: int) -> str:
+    """Host and port as a Host header has them: the scheme's own port is left out (RFC 9110, 4.2.1).
+
+    >>> authority_of("https", "::1", 443), authority_of("http", "a", 443)
+    ('[::1]', 'a:443')
+    """
+    bare = f"[{host}]" if ":" in host else host
+    return bare if port == PORTS[scheme] else f"{bare}:{port}"
 
 
 def plain_url(text: str) -> str:

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from harness.core.errors import BadInput
-from harness.core.url import origin
+from harness.core.url import PORTS, authority_of, origin
 
-PORTS = {"http": 80, "https": 443}
 VERSION = re.compile(r"/v\d+\w*$")
 LEADING_VERSION = re.compile(r"/v\d+\w*(?=/)")
 INNER_VERSION = re.compile(r"/v\d+\w*/")
@@ -34,8 +33,7 @@ class Place:
     @property
     def authority(self) -> str:
         """Host and port as a Host header has them: the scheme's own port is left out."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
+        return authority_of(self.scheme, self.host, self.port)
 
     @property
     def url(self) -> str:

@@ -16,8 +16,7 @@ from urllib import request as environment
 from urllib.parse import unquote, urlsplit
 
 from harness.core.errors import BadInput
-from harness.core.url import origin
-from harness.load.place import PORTS
+from harness.core.url import PORTS, authority_of, origin
 from harness.load.plan import Call
 
 TUNNEL_HEAD = 65_536
@@ -62,17 +61,17 @@ class Route:
     def to(cls, target: str, ca_file: Path | str | None = None) -> Self:
         """The way to a base URL. BadInput: the URL, its proxy or the CA file cannot be used."""
         try:
-            scheme, host, port = origin(target)
+            scheme, host, given = origin(target)
         except ValueError as error:
             raise BadInput(f"the target {error}: use something like http://127.0.0.1:8000") from None
-        bare = f"[{host}]" if ":" in host else host
+        port = given or PORTS[scheme]
         return cls(
             secure=scheme == "https",
             host=host,
-            port=port or PORTS[scheme],
-            authority=bare if port in (None, PORTS[scheme]) else f"{bare}:{port}",
+            port=port,
+            authority=authority_of(scheme, host, port),
             prefix=urlsplit(target).path.rstrip("/"),
-            proxy=proxy_for(scheme, host, port),
+            proxy=proxy_for(scheme, host, given),
             tls=trust(ca_file) if scheme == "https" else None,
         )
 

@@ -13,11 +13,10 @@ from urllib.parse import urlsplit
 
 from harness.core.errors import BadInput
 from harness.core.redaction import Redactor
-from harness.core.url import origin
+from harness.core.url import PORTS, authority_of, origin
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 DEFAULT = "default"
-PORTS = {"http": 80, "https": 443}
 
 KNOWN_HOSTS = {
     "api.openai.com": "openai",
@@ -54,8 +53,7 @@ class Upstream:
     @property
     def authority(self) -> str:
         """Host and port as a Host header has them: the scheme's own port is left out."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
+        return authority_of(self.scheme, self.host, self.port)
 
     @property
     def url(self) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.core.url import Origin, origin, plain_url
+from harness.core.url import Origin, authority_of, origin, plain_url
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,18 @@ def test_what_is_no_absolute_url(url: str) -> None:
 )
 def test_surrogates_leave_nothing_that_utf8_cannot_hold(text: str, plain: str) -> None:
     assert plain_url(text) == plain
+
+
+@pytest.mark.parametrize(
+    ("scheme", "host", "port", "authority"),
+    [
+        ("https", "api.openai.com", 443, "api.openai.com"),
+        ("http", "api.openai.com", 443, "api.openai.com:443"),
+        ("http", "::1", 80, "[::1]"),
+        ("http", "::1", 8080, "[::1]:8080"),
+    ],
+)
+def test_a_host_header_leaves_the_schemes_own_port_out(
+    scheme: str, host: str, port: int, authority: str
+) -> None:
+    assert authority_of(scheme, host, port) == authority
