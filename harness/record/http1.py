@@ -1,10 +1,12 @@
 # mypy: allow-untyped-calls
-"""What mitmproxy's HTTP/1 lacks: interim responses from upstreams, trailers, a word on broken requests.
+"""What mitmproxy's HTTP lacks: interim responses, trailers, large requests, a word on broken ones.
 
 The law of this file: a message that is correct HTTP/1.1 passes and is recorded whole. mitmproxy 12.2
 takes a `103 Early Hints` for the answer itself, and ends in an exception at trailers
-(`proxy/layers/http/_http1.py`). Interim responses and trailers are dropped here: neither client
-libraries nor LLM APIs give them a meaning, and a recording has no place for them.
+(`proxy/layers/http/_http1.py`). Interim responses pass, but for `100 Continue`, with which mitmproxy
+answers by itself; trailers, which a proxy may leave out (RFC 9110, 6.5.1), do not. A recording has no
+place for either. Of a request body mitmproxy holds all or, told so before it has seen any of it, nothing:
+here it holds the beginning, so that a small request still waits for its end before anything is asked.
 """
 
 import logging
@@ -13,12 +15,23 @@ import re
 import h11
 from h11._readers import ChunkedReader, ContentLengthReader, Http10Reader
 from h11._receivebuffer import ReceiveBuffer
+from mitmproxy.net.http import http1
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.layers import http
-from mitmproxy.proxy.layers.http import _http1
+from mitmproxy.proxy.layers.http import _events, _http1
+from mitmproxy.proxy.layers.http._base import HttpEvent, ReceiveHttp
 
 INTERIM = re.compile(rb"HTTP/\d(?:\.\d)? 1(?!01)\d\d[ \r\n]")
 """The beginning of a response that is followed by another (RFC 9110, 15.2); 101 is the last of its own."""
+
+
+HELD = 1024 * 1024
+"""Bytes of a request body that wait for its end; a longer one is passed on as it comes."""
+
+UPLOAD = "harness.upload"
+"""Key of a flow's metadata: what is called with each part of such a body, and returns it."""
+
+CONTINUE = 100
 
 
 USUAL_READER = _http1.make_body_reader
@@ -39,6 +52,13 @@ class WithoutTrailers(ChunkedReader):
 class Server(_http1.Http1Server):
     """The side of the client."""
 
+    def send(self, event: HttpEvent) -> layer.CommandGenerator[None]:
+        """Send a part of the answer; what is interim is not the answer yet."""
+        if isinstance(event, _events.ResponseHeaders) and is_interim(event.response.status_code):
+            yield commands.SendData(self.conn, http1.assemble_response_head(event.response))
+        else:
+            yield from super().send(event)
+
     def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
         """Read on in the head of a request; one that is none is told of, without its bytes."""
         for command in super().read_headers(event):
@@ -52,10 +72,35 @@ class Client(_http1.Http1Client):
     """The side of the upstream."""
 
     def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
-        """Read on in the head of a response."""
-        if self.request:
-            skip_interim(self.buf)
+        """Read on in the head of a response, once the interim ones are passed on."""
+        while self.request and self.stream_id and INTERIM.match(bytes(self.buf)):
+            lines = self.buf.maybe_extract_lines()
+            if not lines:
+                return
+            response = http1.read_response_head([bytes(line) for line in lines])
+            yield ReceiveHttp(_events.ResponseHeaders(self.stream_id, response, end_stream=False))
         yield from super().read_headers(event)
+
+
+class Stream(http.HttpStream):
+    """An exchange of one request and its response."""
+
+    def state_wait_for_response_headers(self, event: _events.ResponseHeaders) -> layer.CommandGenerator[None]:
+        """Pass an interim response on, and go on waiting; clients of HTTP/1.0 do not know it."""
+        if not is_interim(event.response.status_code):
+            yield from super().state_wait_for_response_headers(event)
+        elif event.response.status_code != CONTINUE and self.flow.request.http_version != "HTTP/1.0":
+            yield http.SendHttp(event, self.context.client)
+
+    def check_body_size(self, request: bool) -> layer.CommandGenerator[bool]:
+        """Begin to pass a request on that gets long; nothing is too long for us."""
+        if request and len(self.request_body_buf) > HELD:
+            begun = bytes(self.request_body_buf)
+            self.request_body_buf.clear()
+            self.flow.request.stream = self.flow.metadata.get(UPLOAD, True)
+            yield from self.start_request_stream()
+            yield from self.handle_event(_events.RequestData(self.stream_id, begun))
+        return False
 
 
 def body_reader(expected_size: int | None) -> ChunkedReader | Http10Reader | ContentLengthReader:
@@ -63,14 +108,14 @@ def body_reader(expected_size: int | None) -> ChunkedReader | Http10Reader | Con
     return WithoutTrailers() if expected_size is None else USUAL_READER(expected_size)
 
 
-def skip_interim(received: ReceiveBuffer) -> None:
-    """Drop the interim heads that stand whole at the beginning of what came."""
-    while INTERIM.match(bytes(received)) and received.maybe_extract_lines():
-        pass
+def is_interim(status: int) -> bool:
+    """Whether another response follows (RFC 9110, 15.2)."""
+    return CONTINUE <= status < 200 and status != 101
 
 
 def install() -> None:
     """Have mitmproxy use these from now on, in this process."""
     http.Http1Server = Server  # type: ignore[attr-defined]
     http.Http1Client = Client  # type: ignore[attr-defined]
+    http.HttpStream = Stream  # type: ignore[misc]
     _http1.make_body_reader = body_reader

@@ -12,22 +12,26 @@ import platform
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from harness.core.hosts import Hosts
 from harness.core.redaction import Redactor, Rules
 from harness.core.url import server_url
 from harness.record.anchor import Anchor
 from harness.record.child import Child
 from harness.record.handover import LIMIT, WRITER_GONE
-from harness.record.ports import free_ports
+from harness.record.ports import listening, port_of
 from harness.record.upstream import Upstream
 from harness.store.appender import check_appendable
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+PROXY = "proxy"
+"""The name of the listener of a forward proxy."""
 
 type Program = Callable[[Mapping[str, str]], Awaitable[int]]
 """Runs the program behind `--`, given name -> URL of the listeners; its exit code."""
@@ -48,6 +52,21 @@ class Settings:
     lines: str = "text"
     limit: int = LIMIT
     check: Sequence[str] = ()
+    upstream_ca: Path | None = None
+    forward: "Forwarding | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarding:
+    """That the recorder is a forward proxy.
+
+    `ca` is the file of its CA, `hosts` are those that it records beside known ones; `hints` are lines
+    for people who start their program themselves, given the proxy's URL.
+    """
+
+    ca: Path
+    hosts: tuple[Hosts, ...] = ()
+    hints: Callable[[str], Iterable[str]] = lambda _url: ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +74,8 @@ class Outcome:
     """How a run went: exchanges by state (None: nobody counted to the end), and why some may be missing.
 
     No `failures`: all is there. `check`: how many were `checked`, `wrong` and `unchecked`; None where
-    nobody checked. `capture`: its id in the file, and `anchor` its clock.
+    nobody checked. `capture`: its id in the file, and `anchor` its clock. `passed`: what was not to be
+    recorded, by kind (`harness.record.message.Passed`).
     """
 
     states: Mapping[str, int] | None
@@ -64,23 +84,26 @@ class Outcome:
     check: Mapping[str, int] | None = None
     capture: int | None = None
     anchor: Anchor | None = None
+    passed: Mapping[str, int] = field(default_factory=dict)
 
 
 def record(settings: Settings, program: Program | None) -> Outcome:
     """Record until a signal comes, or until `program` has ended. BadInput: nothing was written."""
     check_appendable(settings.db)
-    ports = free_ports(settings.host, settings.port, len(settings.upstreams))
-    return asyncio.run(Supervisor(settings, ports).run(program))
+    count = 1 if settings.forward else len(settings.upstreams)
+    sockets = listening(settings.host, settings.port, count)
+    return asyncio.run(Supervisor(settings, sockets).run(program))
 
 
 class Supervisor:
-    """One run. `urls` are the listeners' by the names of the upstreams."""
+    """One run, on sockets that listen. `urls` are theirs by the names of the upstreams, or by `PROXY`."""
 
-    def __init__(self, settings: Settings, ports: list[int]) -> None:
+    def __init__(self, settings: Settings, sockets: list[socket.socket]) -> None:
         self.settings = settings
-        self.listeners = dict(zip(ports, settings.upstreams, strict=True))
+        self.sockets = sockets
+        names = [PROXY] if settings.forward else [upstream.name for upstream in settings.upstreams]
         self.urls = {
-            upstream.name: server_url(settings.host, port) for port, upstream in self.listeners.items()
+            name: server_url(settings.host, port_of(one)) for name, one in zip(names, sockets, strict=True)
         }
         self.stopped = asyncio.Event()
         self.signal: signal.Signals | None = None
@@ -89,11 +112,11 @@ class Supervisor:
     async def run(self, program: Program | None) -> Outcome:
         """The life of a run."""
         self.on_signal(self.stop_for)
-        proxy, writer = await start()
+        proxy, writer = await self.start()
         code = 0
         try:
             await self.get_ready(proxy, writer)
-            self.announce()
+            self.announce(hints=program is None)
             code = await self.until_over(program, proxy, writer)
         finally:
             await self.stop(proxy, writer)
@@ -104,7 +127,16 @@ class Supervisor:
             check=self.checked(writer),
             capture=writer.report.get("capture"),
             anchor=self.anchor,
+            passed=writer.report.get("passed", {}),
         )
+
+    async def start(self) -> tuple[Child, Child]:
+        """The proxy, to which our sockets go, and the writer, with a socket between them."""
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            descriptors = [one.fileno() for one in self.sockets]
+            proxy = await Child.start("proxy", ours.fileno(), *descriptors)
+            return proxy, await Child.start("writer", theirs.fileno())
 
     def checked(self, writer: Child) -> Mapping[str, int] | None:
         """What the checker made of it; nothing, where the writer ended before it could say."""
@@ -114,12 +146,23 @@ class Supervisor:
     async def get_ready(self, proxy: Child, writer: Child) -> None:
         """Open the listeners, then the recording, so that nothing is written if a port is in use."""
         settings = self.settings
-        listeners = {port: asdict(upstream) for port, upstream in self.listeners.items()}
-        await proxy.ready(host=settings.host, upstreams=listeners, limit=settings.limit)
+        forward = settings.forward
+        upstreams = [asdict(upstream) for upstream in settings.upstreams]
+        await proxy.ready(
+            host=settings.host,
+            sockets=[one.fileno() for one in self.sockets],
+            upstreams=upstreams,
+            limit=settings.limit,
+            ca=str(forward.ca) if forward else None,
+            hosts=[asdict(hosts) for hosts in forward.hosts] if forward else (),
+            upstream_ca=str(settings.upstream_ca) if settings.upstream_ca else None,
+        )
+        for one in self.sockets:
+            one.close()  # theirs is the only one left: the port ends with the proxy
         self.anchor = Anchor.now()
         await writer.ready(
             db=str(settings.db),
-            upstreams=[asdict(upstream) for upstream in settings.upstreams],
+            upstreams=upstreams,
             anchor=asdict(self.anchor),
             versions=versions(),
             host=machine(),
@@ -128,9 +171,17 @@ class Supervisor:
             check=settings.check,
         )
 
-    def announce(self) -> None:
-        """One line a listener, on stdout."""
+    def announce(self, *, hints: bool) -> None:
+        """One line a listener, on stdout; behind a forward proxy's, what a client needs to be told."""
         redactor = Redactor(Rules.default() if self.settings.redact else Rules())
+        if self.settings.forward:
+            listed = [str(hosts) for hosts in self.settings.forward.hosts]
+            listed += [upstream.shown(redactor) for upstream in self.settings.upstreams]
+            what = ", ".join(["known providers", *listed])
+            print(f"harness record: {PROXY} ({what}) listening on {self.urls[PROXY]}", flush=True)
+            for line in self.settings.forward.hints(self.urls[PROXY]) if hints else ():
+                print(line, flush=True)
+            return
         for upstream in self.settings.upstreams:
             shown, url = upstream.shown(redactor), self.urls[upstream.name]
             print(f"harness record: {upstream.name} ({shown}) listening on {url}", flush=True)
@@ -191,13 +242,6 @@ class Supervisor:
         for number in SIGNALS:
             if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 asyncio.get_running_loop().add_signal_handler(number, action, number)
-
-
-async def start() -> tuple[Child, Child]:
-    """The proxy and the writer, with a socket between them."""
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        return await Child.start("proxy", ours.fileno()), await Child.start("writer", theirs.fileno())
 
 
 def first_gone(proxy: Child, writer: Child) -> Child:

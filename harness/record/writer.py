@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, Self
 
 from harness.core.derive import Derived, derive
 from harness.core.errors import HarnessError
-from harness.core.exchange import Exchange, State
+from harness.core.exchange import Exchange, State, path_of
 from harness.core.redaction import Redactor, Rules
 from harness.core.visible import visible
 from harness.record import console
@@ -89,10 +89,12 @@ class Writer:
     def __init__(self, settings: Settings, recording: RecordingWriter) -> None:
         self.settings = settings
         self.recording = recording
-        self.upstreams = {upstream.name: upstream for upstream in settings.upstreams}
+        self.upstreams = {upstream.name for upstream in settings.upstreams}
         self.redactor = settings.redactor()
         self.states: Counter[str] = Counter()
+        self.passed: Counter[str] = Counter()
         self.troubles = 0
+        self.uploads: dict[int, list[bytes]] = {}
         self.feed = Feed(settings.check, self.tell) if settings.check else None
 
     def take_all(self, source: BinaryIO) -> None:
@@ -108,15 +110,24 @@ class Writer:
         match message.head["kind"]:
             case Kind.EXCHANGE:
                 self.store(message)
+            case Kind.UPLOAD:
+                self.uploads.setdefault(message.head["upload"], []).append(message.body)
+            case Kind.FORGET:
+                self.uploads.pop(message.head["upload"], None)
             case Kind.NOTE:
+                self.tell(f"note: {message.head['text']}")
+            case Kind.PASSED:
+                self.passed[message.head["what"]] += 1
                 self.tell(f"note: {message.head['text']}")
             case _:
                 self.trouble(message.head["text"])
 
     def store(self, message: Message) -> None:
         """Mask, derive, judge, store, and say so."""
-        raw = exchange_of(message, self.upstreams, self.settings.anchor)
-        masked, derived = self.masked(raw)
+        if upload := self.uploads.pop(message.head["upload"], None):
+            message = replace(message, body=b"".join(upload))
+        masked, derived = self.masked(exchange_of(message, self.settings.anchor))
+        self.note_upstream(masked)
         exchange = judged(masked, derived, message.head)
         number = self.recording.add(exchange, derived)
         self.states[exchange.state] += 1
@@ -127,6 +138,12 @@ class Writer:
                 show(console.as_json(number, exchange, derived))
         if self.feed:
             self.feed.offer(replace(exchange, id=number))
+
+    def note_upstream(self, exchange: Exchange) -> None:
+        """Keep with the capture where an upstream is that nobody named before."""
+        if exchange.upstream not in self.upstreams:
+            self.upstreams.add(exchange.upstream)
+            self.recording.add_upstream(exchange.upstream, without_path(exchange.request.url))
 
     def masked(self, raw: Exchange) -> tuple[Exchange, Derived]:
         """An exchange without its secrets, and what follows from it."""
@@ -156,6 +173,15 @@ def judged(exchange: Exchange, derived: Derived, head: Mapping[str, Any]) -> Exc
         framed=response is not None and is_framed(exchange.request.method, response),
     )
     return replace(exchange, state=state, error=None if state is State.COMPLETE else exchange.error)
+
+
+def without_path(url: str) -> str:
+    """Scheme, host and port of a URL.
+
+    >>> without_path("https://api.openai.com/v1/models?limit=2")
+    'https://api.openai.com'
+    """
+    return url.removesuffix(path_of(url))
 
 
 def show(line: str) -> None:
@@ -195,7 +221,7 @@ def record(settings: Settings, descriptor: int) -> int:
         writer = Writer(settings, recording)
         say(ready=True, capture=capture)
         writer.take_all(source)
-    say(states=dict(writer.states), troubles=writer.troubles)
+    say(states=dict(writer.states), troubles=writer.troubles, passed=dict(writer.passed))
     if writer.feed:  # all is stored by now, and told
         say(check=writer.feed.report())
     return 4 if writer.troubles else 0

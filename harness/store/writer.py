@@ -14,6 +14,7 @@ from harness.store.capture import Capture, now
 from harness.store.rows import capture_row, event_rows, exchange_row
 
 CHUNK = "INSERT INTO chunks (exchange_id, seq, offset_ns, data) VALUES (?, ?, ?, ?)"
+UPSTREAM = "UPDATE captures SET upstreams = json_patch(upstreams, json_object(?, ?)) WHERE id = ?"
 EVENT = "INSERT INTO events (exchange_id, seq, offset_ns, name, data) VALUES (?, ?, ?, ?, ?)"
 
 
@@ -33,6 +34,11 @@ class RecordingWriter(Appender):
         self._started.append(self._capture)
         self._position = 0
         return self._capture
+
+    def add_upstream(self, name: str, url: str) -> None:
+        """Note one more upstream of the capture that was started last."""
+        with self._transaction():
+            self._connection.execute(UPSTREAM, (name, url, self._capture))
 
     def add(self, exchange: Exchange, derived: Derived) -> int:
         """Store an exchange of the capture that was started last, all of it or nothing. Returns its id."""

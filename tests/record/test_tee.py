@@ -310,7 +310,6 @@ def test_broken_chunk(run: Run, upstream: "Upstream") -> None:
 
 
 def test_trailers_end_no_recorder(recorder: "Recorder", upstream: "Upstream", path: str) -> None:
-    """mitmproxy cannot read HTTP/1 trailers: the client hears nothing more, and leaves."""
     upstream.on(path, upstream.head(200, SSE), upstream.chunk(DONE), b"0\r\nX-Sum: 1\r\n\r\n")
     with recorder.client() as client:
         client.send("POST", path, CHAT)

@@ -1,0 +1,23 @@
+"""Listeners of mitmproxy on sockets that listen already (`harness.record.ports`).
+
+The law of this file: mitmproxy opens nothing itself, so that a port that was promised is had.
+"""
+
+import asyncio
+import socket
+from collections.abc import Mapping
+
+from mitmproxy.proxy.mode_servers import AsyncioServerInstance
+
+
+def install(sockets: Mapping[int, socket.socket]) -> None:
+    """Have mitmproxy listen on these sockets, by port, from now on in this process."""
+
+    async def listen(
+        instance: AsyncioServerInstance,  # type: ignore[type-arg]
+        _host: str,
+        port: int,
+    ) -> list[asyncio.Server]:
+        return [await asyncio.start_server(instance.handle_stream, sock=sockets[port])]
+
+    AsyncioServerInstance.listen = listen  # type: ignore[assignment,method-assign]
