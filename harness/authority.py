@@ -197,7 +197,7 @@ def general_name(host: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
-        return x509.DNSName(host.encode("idna").decode())
+        return x509.DNSName(host if host.isascii() else host.encode("idna").decode())
 
 
 def pem(certificate: x509.Certificate) -> bytes:

@@ -48,9 +48,12 @@ def environment(urls: Mapping[str, str], *, placeholder_keys: bool) -> dict[str,
             variables[variable] = urls[name].rstrip("/") + path
     for variable in ("NO_PROXY", "no_proxy"):
         variables[variable] = with_loopback(variables.get(variable, ""))
-    if placeholder_keys:
-        variables = {**dict.fromkeys(KEYS, PLACEHOLDER), **variables}
-    return variables
+    return with_placeholders(variables) if placeholder_keys else variables
+
+
+def with_placeholders(variables: Mapping[str, str]) -> dict[str, str]:
+    """Variables with values for the API keys that are missing."""
+    return {**dict.fromkeys(KEYS, PLACEHOLDER), **variables}
 
 
 def base_url_of(name: str) -> str:

@@ -8,6 +8,7 @@ small letters, so both are set.
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from fnmatch import fnmatch
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,6 +41,14 @@ CaDir = Annotated[
     ),
 ]
 
+
+class Mode(StrEnum):
+    """How clients reach us."""
+
+    REVERSE = "reverse"
+    PROXY = "proxy"
+
+
 NEEDED = ("certifi", "cryptography", "platformdirs")
 PROXIES = ("HTTPS_PROXY", "HTTP_PROXY")
 BUNDLES = (
@@ -58,20 +67,25 @@ NODE = "NODE_USE_ENV_PROXY"
 
 @dataclass(frozen=True, slots=True)
 class WayIn:
-    """A forward proxy: its CA, the user's list of hosts, and the names of others that it takes in."""
+    """A forward proxy: its CA, the user's list of hosts, and the names of others that it takes in.
+
+    `plain`: it takes in what has no TLS as well.
+    """
 
     authority: "Authority"
     hosts: tuple[Hosts, ...]
     named: frozenset[str]
+    plain: bool = True
 
     def variables(self, url: str, environment: Mapping[str, str]) -> dict[str, str]:
         """The variables for a client that has this environment; `url` is the proxy's."""
-        made = dict.fromkeys(PROXIES, url)
+        proxies = PROXIES if self.plain else PROXIES[:1]
+        made = dict.fromkeys(proxies, url)
         for name in BUNDLES:
             made[name] = str(self.authority.bundle(environment.get(name)))
         made |= {EXTRA: str(self.authority.with_ours(environment.get(EXTRA))), NODE: "1"}
         made["NO_PROXY"] = self.direct(environment.get("NO_PROXY") or environment.get("no_proxy") or "")
-        small = {name.lower(): made[name] for name in (*PROXIES, "NO_PROXY")}
+        small = {name.lower(): made[name] for name in (*proxies, "NO_PROXY")}
         return made | small
 
     def environment(self, url: str) -> dict[str, str]:
@@ -96,7 +110,12 @@ class WayIn:
 
 
 def way_in(
-    command: str, allow_host: Sequence[str] | None, ca_dir: Path | None, named: Iterable[str]
+    command: str,
+    allow_host: Sequence[str] | None,
+    ca_dir: Path | None,
+    named: Iterable[str],
+    *,
+    plain: bool = True,
 ) -> WayIn:
     """The way in of a command. MissingExtra, or BadInput for a host or a CA that cannot be."""
     if any(find_spec(name) is None for name in NEEDED):
@@ -104,7 +123,7 @@ def way_in(
     from harness.authority import Authority, default_folder  # noqa: PLC0415
 
     hosts = tuple(map(parsed, allow_host or ()))
-    return WayIn(Authority(ca_dir or default_folder()), hosts, frozenset(named))
+    return WayIn(Authority(ca_dir or default_folder()), hosts, frozenset(named), plain)
 
 
 def parsed(text: str) -> Hosts:

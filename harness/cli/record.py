@@ -4,7 +4,6 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
 from datetime import datetime
-from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
 from socket import gethostname
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness.cli import gpu_log, proxy_mode
+from harness.cli.proxy_mode import Mode
 from harness.core.errors import BadInput, HarnessError, MissingExtra, NotRecorded
 from harness.core.visible import counted
 
@@ -25,13 +25,6 @@ if TYPE_CHECKING:
 
 PORT = 8080
 FOLDER = Path("recordings")
-
-
-class Mode(StrEnum):
-    """How clients reach the recorder."""
-
-    REVERSE = "reverse"
-    PROXY = "proxy"
 
 
 def record(

@@ -4,16 +4,22 @@ import json
 import math
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli import proxy_mode
+from harness.cli.proxy_mode import Mode
 from harness.core.errors import BadInput
 from harness.core.visible import counted
 
 if TYPE_CHECKING:
+    from harness.cli.proxy_mode import WayIn
     from harness.replay.answers import Recorded
+    from harness.replay.connection import Connection
     from harness.replay.guard import Guard
     from harness.replay.match import Library
     from harness.replay.server import Outcome
@@ -39,6 +45,11 @@ def replay(
     keep_connect: Annotated[
         bool, typer.Option(help="Play the recorder's connection set-up (DNS, TCP, TLS) as waiting time too.")
     ] = False,
+    mode: Annotated[
+        Mode, typer.Option(help="reverse: clients use our address as their base URL; proxy: as their proxy.")
+    ] = Mode.REVERSE,
+    allow_host: proxy_mode.AllowHost = None,
+    ca_dir: proxy_mode.CaDir = None,
     validate_requests: Annotated[
         bool, typer.Option("--validate-requests", help="Answer 400 to a request that breaks its schema.")
     ] = False,
@@ -57,14 +68,21 @@ def replay(
     the nearest recording and what differs, and the exit code 1 at the end. With `-- CMD` the command
     runs with the base URLs of the SDKs set to this server, which ends with it. With --validate-requests,
     what breaks the schema of its endpoint gets a 400 in the API's own form, and the exit code 1 as well.
+
+    With --mode proxy, programs use this server as their proxy: what was recorded of a host is asked of
+    that host, over TLS with our own CA. Known providers and --allow-host are answered with a miss where
+    nothing matches; other hosts are reached through a tunnel.
     """
     check_speed(speed)
     from harness.replay import server  # noqa: PLC0415
 
-    library = server.load(recordings, keep_connect=keep_connect)
+    library = server.load(recordings, keep_connect=keep_connect, by_origin=mode is Mode.PROXY)
     settings = server.Settings(host, port_of(port, ctx.obj), speed, write_log)
+    way = way_of(mode, library, allow_host, ca_dir)
+    if way:
+        settings = replace(settings, connection=connection_of(way, library), hints=way.exports)
     guard = guard_on(library) if validate_requests else None
-    outcome = server.run(library, settings, program_on(tuple(library.upstreams), ctx.obj), guard)
+    outcome = server.run(library, settings, program_on(tuple(library.upstreams), ctx.obj, way), guard)
     print_summary(outcome)
     if as_json:
         print(json.dumps(outcome.model_dump(mode="json")))
@@ -95,15 +113,38 @@ def check_speed(speed: float) -> None:
         )
 
 
+def way_of(
+    mode: Mode, library: "Library[Recorded]", allow_host: list[str] | None, ca_dir: Path | None
+) -> "WayIn | None":
+    """The way in of `--mode proxy`; None: that of the other one."""
+    if mode is Mode.REVERSE:
+        proxy_mode.refuse_options(allow_host=allow_host, ca_dir=ca_dir)
+        return None
+    from harness.core.url import origin  # noqa: PLC0415
+
+    origins = [origin(url) for url in library.upstreams if url]
+    plain = any(one.scheme == "http" for one in origins)
+    return proxy_mode.way_in("harness replay", allow_host, ca_dir, [one.host for one in origins], plain=plain)
+
+
+def connection_of(way: "WayIn", library: "Library[Recorded]") -> "Callable[..., Connection]":
+    """What makes connections of clients that use us as their proxy."""
+    from harness.replay.forward import Doors, ProxyConnection  # noqa: PLC0415
+
+    return partial(ProxyConnection, Doors(way.authority, way.hosts, tuple(filter(None, library.upstreams))))
+
+
 def program_on(
-    upstreams: tuple[str, ...], program: list[str] | None
+    upstreams: tuple[str, ...], program: list[str] | None, way: "WayIn | None"
 ) -> Callable[[str], Awaitable[int]] | None:
     """What runs the program behind `--` once the server's URL is known."""
     if program is None:
         return None
-    from harness.cli.program import check, environment, run  # noqa: PLC0415
+    from harness.cli.program import check, environment, run, with_placeholders  # noqa: PLC0415
 
     check(program)
+    if way:
+        return lambda url: run(program, with_placeholders(way.environment(url)))
     return lambda url: run(program, environment(base_urls(upstreams, url), placeholder_keys=True))
 
 

@@ -94,10 +94,14 @@ class Library[T]:
             groups = self.groups.setdefault(self.key(request), {})
             groups.setdefault(entry.upstream, Group()).add(entry)
 
-    def find(self, request: Request) -> Entry[T] | Miss:
-        """The next recorded entry for this request, or a miss."""
+    def find(self, request: Request, upstream: str = "") -> Entry[T] | Miss:
+        """The next recorded entry for this request, of this upstream if any is named, or a miss."""
         groups = self.groups.get(self.key(request), {})
-        if not groups:
+        if upstream and groups:
+            if upstream not in groups:
+                return self.elsewhere(request, upstream, sorted(groups))
+            groups = {upstream: groups[upstream]}
+        elif not groups:
             name, bare = self.without_name(request)
             groups = self.groups.get(self.key(bare), {}) if name else {}
             groups = {name: groups[name]} if name in groups else {}
@@ -135,6 +139,11 @@ class Library[T]:
         if not slash or not name or name not in self.upstreams:
             return "", request
         return name, replace(request, path=f"/{rest}")
+
+    def elsewhere(self, request: Request, upstream: str, names: list[str]) -> Miss:
+        """The miss of a request that was recorded, but not at the upstream that is asked."""
+        reason = f"recorded at {' and '.join(names)}, not at {upstream}"
+        return Miss(reason, self.redactor.request(request))
 
     def ambiguous(self, request: Request, names: list[str]) -> Miss:
         """The miss of a request that was recorded at several upstreams."""

@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -16,8 +16,9 @@ from pathlib import Path
 from harness.core.admin import WriteLateness
 from harness.core.document import Document
 from harness.core.errors import BadInput
+from harness.core.exchange import Exchange, path_of
 from harness.core.redaction import Rules
-from harness.core.url import server_url
+from harness.core.url import origin_text, server_url
 from harness.core.visible import counted
 from harness.kernel_stamps import enable
 from harness.replay.answers import Recorded
@@ -38,16 +39,23 @@ class Settings:
     """Where to listen (port 0: any free one) and how to play (speed 1: as recorded, 0: at once).
 
     `write_log` is a file for the times of all writes (`harness.replay.write_log`); None: no log.
+    `connection` makes those of clients; `hints` are lines for people who start their client themselves,
+    given our URL.
     """
 
     host: str = "127.0.0.1"
     port: int = 0
     speed: float = 1.0
     write_log: Path | None = None
+    connection: Callable[..., Connection] = Connection
+    hints: Callable[[str], Iterable[str]] = lambda _url: ()
 
 
-def load(paths: Iterable[Path], *, keep_connect: bool) -> Library[Recorded]:
-    """All exchanges of some recordings, in their order; labels are ids behind `prefixes_of`."""
+def load(paths: Iterable[Path], *, keep_connect: bool, by_origin: bool = False) -> Library[Recorded]:
+    """All exchanges of some recordings, in their order; labels are ids behind `prefixes_of`.
+
+    `by_origin`: as clients of a proxy ask for them, at their origins and with their URLs' own paths.
+    """
     files = list(dict.fromkeys(paths))
     with ExitStack() as stack:
         recordings = [stack.enter_context(open_recording(path)) for path in files]
@@ -55,8 +63,18 @@ def load(paths: Iterable[Path], *, keep_connect: bool) -> Library[Recorded]:
         for prefix, recording in zip(prefixes_of(files), recordings, strict=True):
             for exchange in recording.exchanges():
                 answer = Recorded(exchange, keep_connect=keep_connect)
-                library.add(f"{prefix}{exchange.id}", exchange, answer)
+                library.add(f"{prefix}{exchange.id}", at_origin(exchange) if by_origin else exchange, answer)
     return library
+
+
+def at_origin(exchange: Exchange) -> Exchange:
+    """An exchange whose upstream is its origin, asked for by the path of its URL (a bad URL: as it is)."""
+    request = exchange.request
+    try:
+        upstream = origin_text(request.url)
+    except ValueError:
+        return exchange
+    return replace(exchange, upstream=upstream, request=replace(request, path=path_of(request.url)))
 
 
 def prefixes_of(files: Sequence[Path]) -> list[str]:
@@ -132,13 +150,15 @@ async def serve(
     log = WriteLog(settings.write_log) if settings.write_log else None
     new_play = log.play if log else make_play
     server = await listen(
-        lambda: Connection(pacer, site.answer, site.refuse, connections, new_play), settings
+        lambda: settings.connection(pacer, site.answer, site.refuse, connections, new_play), settings
     )
     for one in server.sockets:
         enable(one)  # its connections inherit it
     keep_out_of_collection()
     url = server_url(settings.host, server.sockets[0].getsockname()[1])
     print(f"harness replay: listening on {url} ({counted(len(library.by_label), 'exchange')})", flush=True)
+    for line in settings.hints(url) if program is None else ():
+        print(line, flush=True)
     try:
         code = await until_ended(stop, program(url) if program else None)
     finally:
