@@ -35,7 +35,7 @@ def playback(*parts: tuple[float, bytes]) -> Playback:
 class Wire:
     """A connected socket, as a connection of the server has one."""
 
-    seal = None
+    seal: Callable[[bytes | memoryview], bytes] | None = None
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self.transport = transport
