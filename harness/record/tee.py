@@ -164,7 +164,7 @@ class Tee:
         if not (exchange := self.open.pop(flow.id, None)):
             return
         exchange.connected = exchange.connected or self.connected.get(flow.server_conn.id, 0)
-        if exchange.upload and message != CLIENT_LEFT:
+        if exchange.upload and flow.client_conn.connected:
             exchange.t0 = exchange.t0 or now  # the client was answered before it had said all
         if how is How.ERROR and not exchange.connected and message != CLIENT_LEFT:
             answer_for(exchange, message, now)
