@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from mitmproxy.test import tflow
 
 from harness.core.exchange import Exchange, Response, State
+from harness.record.upstream import parse
+from harness.record.ways import Reverse
 from harness.store.open import open_recording
 
 if TYPE_CHECKING:
@@ -104,6 +107,13 @@ messages = [{"role": "user", "content": "Hi"}]
 stream = client.chat.completions.create(model="tiny", stream=True, messages=messages)
 print("".join(chunk.choices[0].delta.content or "" for chunk in stream))
 """
+FETCH = """
+import json, os, re, sys, urllib.request
+base = sys.argv[1] if len(sys.argv) > 1 else os.environ["OPENAI_BASE_URL"].removesuffix("/v1")
+answer = urllib.request.urlopen(base + "/v1/chat/completions?fetched", data=b"{}").read().decode()
+events = [json.loads(data) for data in re.findall("data: ({.*})", answer)]
+print("".join(event["choices"][0]["delta"].get("content", "") for event in events))
+"""
 NODE = """
 import OpenAI from 'openai';
 import { EnvHttpProxyAgent, setGlobalDispatcher } from 'undici';
@@ -115,6 +125,16 @@ let text = '';
 for await (const chunk of stream) text += chunk.choices[0].delta.content ?? '';
 console.log(text);
 """
+
+
+def test_the_star_of_options_and_prefixes_in_urls() -> None:
+    """What is stored as the URL is what the upstream is asked."""
+    way = Reverse({1: parse("or=https://openrouter.ai/api")}, lambda _message: None)
+    for asked, url in (("*", "/api/*"), ("/v1/x?y", "/api/v1/x?y")):
+        flow = tflow.tflow()
+        flow.client_conn.sockname, flow.request.path = ("127.0.0.1", 1), asked
+        assert way.turn(flow) == ("or", f"https://openrouter.ai{url}")
+        assert flow.request.path == (url if asked != "*" else "*")
 
 
 def check_alike(ways: Ways, run: Callable[[str], str], http_version: str) -> None:
@@ -159,6 +179,21 @@ def test_curl_with_http2(ways: Ways, require_tool: Callable[..., str]) -> None:
     for way in ways.recorders:
         asked = ways.run(way, curl, versions[way], "-sS", f"{ways.bases[way]}/v1/models")
         assert json.loads(asked)["http"] == "2"
+
+
+def test_the_recording_answers_the_same_program_either_way(ways: Ways, tmp_path: Path) -> None:
+    """As a server of which it is told the address, and as the proxy that it is told of."""
+    recorder = ways.recorders["proxy"]
+    program = (sys.executable, "-c", FETCH)
+    assert ways.run("proxy", *program, ways.bases["proxy"]) == f"{TEXT}\n"
+    ways.latest("proxy", f"{CHAT}?fetched")
+    replay = (sys.executable, "-m", "harness", "replay", str(recorder.db), "--port", "0", "--speed", "0")
+    proxy = ("--mode", "proxy", "--ca-dir", str(tmp_path))
+    for options, arguments in ((proxy, [ways.bases["proxy"]]), ((), [])):
+        command = [*replay, *options, "--", *program, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode, done.stdout.splitlines()[-1]) == (0, TEXT), done.stderr
+        assert "1 request: 1 answered, 0 missed" in done.stderr
 
 
 def test_what_redirects_and_has_no_body_is_alike(ways: Ways, require_tool: Callable[..., str]) -> None:
