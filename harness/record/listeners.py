@@ -9,6 +9,8 @@ from collections.abc import Mapping
 
 from mitmproxy.proxy.mode_servers import AsyncioServerInstance
 
+from harness.record.backlog import GATES, Gate
+
 
 def install(sockets: Mapping[int, socket.socket]) -> None:
     """Have mitmproxy listen on these sockets, by port, from now on in this process."""
@@ -18,6 +20,14 @@ def install(sockets: Mapping[int, socket.socket]) -> None:
         _host: str,
         port: int,
     ) -> list[asyncio.Server]:
-        return [await asyncio.start_server(instance.handle_stream, sock=sockets[port])]
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            peer = writer.get_extra_info("peername")
+            gate = GATES[peer] = Gate(reader)
+            try:
+                await instance.handle_stream(gate, writer)  # type: ignore[arg-type]
+            finally:
+                GATES.pop(peer, None)
+
+        return [await asyncio.start_server(handle, sock=sockets[port])]
 
     AsyncioServerInstance.listen = listen  # type: ignore[assignment,method-assign]

@@ -30,7 +30,7 @@ from mitmproxy.master import Master
 from mitmproxy.options import Options
 
 from harness.core.hosts import Hosts
-from harness.record import http1, listeners
+from harness.record import backlog, http1, listeners
 from harness.record.handover import LIMIT, Handover
 from harness.record.lag import LagSelector
 from harness.record.message import Kind, plain
@@ -281,6 +281,7 @@ def main() -> int:
     if (data := begin("proxy")) is None:
         return 0
     http1.install()
+    backlog.install()
     settings = Settings.of(data)
     sockets = [socket.socket(fileno=descriptor) for descriptor in settings.sockets]
     listeners.install({port_of(one): one for one in sockets})
