@@ -115,15 +115,7 @@ def test_merged_recordings_keep_all_that_each_held(
     output = tmp_path / "merged.db"
     merged([first, second, lines], output)
     models = ["model-1", "model-2", "model-3"]
-    assert list(held(output).values()) == [
-        "model-1",
-        "model-2",
-        "model-3",
-        "other",
-        "model-1",
-        "model-2",
-        "model-3",
-    ]
+    assert list(held(output).values()) == [*models, "other", *models]
     with open_recording(output) as recording, open_recording(first) as one, open_recording(second) as two:
         everything = list(recording.exchanges())
         assert [exchange.capture for exchange in everything] == [1, 1, 1, 2, 3, 3, 3]
