@@ -21,7 +21,9 @@ def asking(exchange: Exchange, **fields: object) -> Exchange:
 
 
 def ids(before: list[Side], after: list[Side]) -> list[tuple[int | None, int | None]]:
-    return [(p.before and p.before.id, p.after and p.after.id) for p in pairs(before, after)]
+    return [
+        (p.before.id if p.before else None, p.after.id if p.after else None) for p in pairs(before, after)
+    ]
 
 
 def test_equal_requests_in_recorded_order(make_exchange: MakeExchange) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from plugins.stored import CARD, stored_card, stored_run
 
 from harness.core.derive import derive
 from harness.core.errors import BadInput
@@ -20,6 +19,7 @@ from harness.store.migrations import migrate
 from harness.store.open import open_recording
 from harness.store.schema import APPLICATION_ID, FORMATS
 from harness.store.writer import RecordingWriter
+from tests.plugins.stored import CARD, stored_card, stored_run
 
 type MakeExchange = Callable[..., Exchange]
 type Write = Callable[..., Path]
