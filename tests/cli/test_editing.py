@@ -1,4 +1,4 @@
-"""`harness rm`, `trim`, `merge`, `split`, `diff`, and `export --text`."""
+"""`harness rm`, `trim`, `merge`, `split`, `diff`, and `export --format text`."""
 
 import json
 import subprocess
@@ -110,7 +110,7 @@ def test_git_shows_recordings_as_text(make_exchange: MakeExchange, write: Write,
         return done.stdout
 
     git("init", "-q")
-    git("config", "diff.harness.textconv", f"'{sys.executable}' -m harness export --text")
+    git("config", "diff.harness.textconv", f"'{sys.executable}' -m harness export --format text")
     (tmp_path / ".gitattributes").write_text("*.db diff=harness\n")
     path = write(make_exchange("Hello"))
     git("add", ".")
