@@ -17,6 +17,8 @@ with warnings.catch_warnings():  # mitmproxy calls pyparsing by names that newer
     warnings.simplefilter("ignore", DeprecationWarning)
     from mitmproxy.io import FlowReader
 
+__all__ = ["FlowReader", "interactions"]
+
 SWITCHING = 101
 NS_PER_S = 1_000_000_000
 
