@@ -43,6 +43,11 @@ RUNS: Mapping[str, tuple[str, str]] = {
     "report": ("report {recording} -o page.html", "page.html: "),
     "export": ("export {recording} -o lines.jsonl", ""),
     "import": ("import lines.jsonl --db imported.db", ""),
+    "diff": ("diff {recording} imported.db", "no difference"),
+    "merge": ("merge imported.db lines.jsonl -o merged.db", ""),
+    "split": ("split merged.db --into parts", ""),
+    "trim": ("trim merged.db 1-5", ""),
+    "rm": ("rm merged.db 3", ""),
     "replay": (REPLAY + "python ask.py", "1 answered, 0 missed"),
     "verify": ("verify {recording} --tolerance-ms 60000", "0 with other bytes"),
     "record": (REPLAY + "sh record.sh", "recorded 1 exchange"),
@@ -62,6 +67,7 @@ LOAD = (
 )
 EXTRAS = {
     "record": "record --upstream http://127.0.0.1:9",
+    "proxy": "replay {recording} --mode proxy",
     "load": "load --target http://127.0.0.1:9",
     "demo": "demo",
 }
