@@ -15,6 +15,7 @@ import re
 import h11
 from h11._readers import ChunkedReader, ContentLengthReader, Http10Reader
 from h11._receivebuffer import ReceiveBuffer
+from mitmproxy.http import Response
 from mitmproxy.net.http import http1
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.layers import http
@@ -30,6 +31,9 @@ HELD = 1024 * 1024
 
 UPLOAD = "harness.upload"
 """Key of a flow's metadata: what is called with each part of such a body, and returns it."""
+
+TUNNEL = "harness.tunnel"
+"""Key of the metadata of a CONNECT whose tunnel nobody looks into."""
 
 CONTINUE = 100
 
@@ -91,6 +95,14 @@ class Stream(http.HttpStream):
             yield from super().state_wait_for_response_headers(event)
         elif event.response.status_code != CONTINUE and self.flow.request.http_version != "HTTP/1.0":
             yield http.SendHttp(event, self.context.client)
+
+    def handle_connect_regular(self) -> layer.CommandGenerator[None]:
+        """Answer a CONNECT; one whose tunnel leads past us only once the far end is there."""
+        if self.flow.metadata.get(TUNNEL):
+            error = yield commands.OpenConnection(self.context.server)
+            if error:
+                self.flow.response = Response.make(502, str(error), {"content-type": "text/plain"})
+        yield from super().handle_connect_regular()
 
     def check_body_size(self, request: bool) -> layer.CommandGenerator[bool]:
         """Begin to pass a request on that gets long; nothing is too long for us."""

@@ -17,12 +17,19 @@ from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.layers import TCPLayer
 
 from harness.core.url import authority_of, origin
+from harness.record.http1 import TUNNEL
 from harness.record.message import Kind, Passed, passed, plain
 from harness.record.origins import Origins
 from harness.record.upstream import Upstream
 
 PREFACE = b"PRI"
 """How HTTP/2 without TLS begins (RFC 9113, 3.4); no method of HTTP/1.1 does."""
+
+
+US = ("localhost", "127.0.0.1", "::1")
+NO_SERVER = (
+    "the recorder was asked as a server, and is a proxy here; not recorded (--mode reverse is for that)"
+)
 
 
 class Target(NamedTuple):
@@ -90,6 +97,12 @@ class Forward:
         request = flow.request
         if flow.error:  # no request at all, which is told of in a moment
             return Target("", "")
+        if request.port == flow.client_conn.sockname[1] and request.host in (
+            flow.client_conn.sockname[0],
+            *US,
+        ):
+            self.send(plain(Kind.NOTE, f"{request.method} {request.path}: {NO_SERVER}"))
+            return None
         if not self.origins.records(request.host, request.port):
             self.let_pass(request.host, request.port)
             return None
@@ -97,6 +110,10 @@ class Forward:
         rooted = request.path if request.path.startswith("/") else f"/{request.path}"
         name = self.origins.name(request.scheme, request.host, request.port, request.path)
         return Target(name, f"{request.scheme}://{authority}{rooted}")
+
+    def http_connect(self, flow: http.HTTPFlow) -> None:
+        """A client asks for a tunnel."""
+        flow.metadata[TUNNEL] = not self.origins.records(flow.request.host, flow.request.port)
 
     def next_layer(self, nextlayer: layer.NextLayer) -> None:
         """Leave alone what is in the tunnel to a host that is not recorded."""
@@ -114,7 +131,7 @@ class Forward:
             self.send(passed(Passed.HOST, text))
 
     def tls_failed_client(self, data: tls.TlsData) -> None:
-        """Say that a client does not trust us, or that it left."""
+        """Say that a client does not trust us, or left."""
         address = data.context.server.address
         host = data.conn.sni or (address[0] if address else "a host")
         text = f"a client broke off TLS for {host}: does it trust our CA, as docs/proxy-mode.md says?"

@@ -202,8 +202,11 @@ class Tunnel(asyncio.Protocol):
             self.client.refuse_with(502)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The far end is there."""
+        """The far end is there, and the client, unless it left meanwhile."""
         self.transport = cast("asyncio.Transport", transport)
+        if self.client.transport.is_closing():
+            self.transport.close()
+            return
         self.transport.set_write_buffer_limits(high=UNSENT_LIMIT)
         self.client.transport.write(ESTABLISHED)
         for data in self.waiting:
@@ -239,7 +242,6 @@ class Tunnel(asyncio.Protocol):
                 self.transport.pause_reading() if paused else self.transport.resume_reading()
 
     def close(self) -> None:
-        """Let go of the far end."""
-        self.opening.cancel()
+        """Let go of the far end, or do so once it is there."""
         if self.transport is not None:
             self.transport.close()

@@ -1,5 +1,6 @@
 """The ways in, with real clients: what they get, and that what is recorded is the same either way."""
 
+import io
 import json
 import os
 import re
@@ -11,12 +12,17 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from mitmproxy.test import tflow
 
 from harness.core.exchange import Exchange, Response, State
+from harness.record.http1 import UPLOAD
+from harness.record.lag import LagSelector
+from harness.record.message import Kind, read
+from harness.record.tee import Tee
 from harness.record.upstream import parse
 from harness.record.ways import Reverse
 from harness.store.open import open_recording
@@ -135,6 +141,27 @@ def test_the_star_of_options_and_prefixes_in_urls() -> None:
         flow.client_conn.sockname, flow.request.path = ("127.0.0.1", 1), asked
         assert way.turn(flow) == ("or", f"https://openrouter.ai{url}")
         assert flow.request.path == (url if asked != "*" else "*")
+
+
+def test_a_body_over_the_limit_passes_and_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.record.tee.UPLOAD_LIMIT", 8)
+    sent: list[bytes] = []
+    loop = cast("LagSelector", SimpleNamespace(returned=1, bound_since=lambda _start: 0))
+    tee = Tee(Reverse({1: parse("https://a.test")}, sent.append), sent.append, loop)
+    flow = tflow.tflow(resp=True)
+    flow.client_conn.sockname = ("127.0.0.1", 1)
+    tee.requestheaders(flow)
+    for part in (b"12345", b"67890", b"more", b""):
+        assert flow.metadata[UPLOAD](part) == part
+    for hook in (tee.request, tee.responseheaders, tee.response):
+        hook(flow)
+    assert flow.response
+    assert flow.response.stream is True
+    source = io.BytesIO(b"".join(sent))
+    messages = list(iter(lambda: read(source), None))
+    assert [one.head["kind"] for one in messages] == [Kind.UPLOAD, Kind.FORGET, Kind.TROUBLE]
+    assert messages[0].body == b"12345"
+    assert "it passes, but is not recorded" in messages[-1].head["text"]
 
 
 def check_alike(ways: Ways, run: Callable[[str], str], http_version: str) -> None:
@@ -275,9 +302,16 @@ def test_other_hosts_pass_with_their_own_tls_and_plain_ones_as_well(
         with recorder.client() as client:
             client.send("GET", f"{upstream.url}/plain", b"", "Connection: close")
             assert client.read_all().endswith(b"ok")
+    with recorder.client() as client:
+        client.socket.sendall(b"CONNECT 127.0.0.1:1 HTTP/1.1\r\nHost: 127.0.0.1:1\r\n\r\n")
+        assert client.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 502 ")
+    with recorder.client() as client:
+        client.send("GET", "/v1/models", b"", "Connection: close", f"Host: 127.0.0.1:{recorder.port}")
+        assert client.read_all().startswith(b"HTTP/1.1 ")
     assert recorder.stop() == 0
     assert recorder.exchanges() == []
     assert recorder.errors().count(" passes as it is, not recorded") == 2
+    assert "GET /v1/models: the recorder was asked as a server, and is a proxy here" in recorder.errors()
     assert "recorded 0 exchanges in " in recorder.errors()
     assert recorder.errors().endswith("; not recorded: 2 hosts\n")
 
