@@ -59,9 +59,12 @@ class Server(_http1.Http1Server):
     def send(self, event: HttpEvent) -> layer.CommandGenerator[None]:
         """Send a part of the answer; what is interim is not the answer yet."""
         if isinstance(event, _events.ResponseHeaders) and is_interim(event.response.status_code):
-            yield commands.SendData(self.conn, http1.assemble_response_head(event.response))
-        else:
-            yield from super().send(event)
+            return self.send_interim(event.response)
+        return super().send(event)  # no generator around it, which would cost every chunk
+
+    def send_interim(self, response: Response) -> layer.CommandGenerator[None]:
+        """Send the head of an interim response."""
+        yield commands.SendData(self.conn, http1.assemble_response_head(response))
 
     def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
         """Read on in the head of a request; one that is none is told of, without its bytes."""

@@ -306,7 +306,7 @@ def test_other_hosts_pass_with_their_own_tls_and_plain_ones_as_well(
         client.socket.sendall(b"CONNECT 127.0.0.1:1 HTTP/1.1\r\nHost: 127.0.0.1:1\r\n\r\n")
         assert client.read_until(b"\r\n\r\n").startswith(b"HTTP/1.1 502 ")
     with recorder.client() as client:
-        client.send("GET", "/v1/models", b"", "Connection: close", f"Host: 127.0.0.1:{recorder.port}")
+        client.send("GET", f"http://127.0.0.1:{recorder.port}/v1/models", b"", "Connection: close")
         assert client.read_all().startswith(b"HTTP/1.1 ")
     assert recorder.stop() == 0
     assert recorder.exchanges() == []
