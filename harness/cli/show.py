@@ -74,9 +74,7 @@ def check(*, as_json: bool, as_raw: bool, as_curl: bool, of_request: bool) -> No
 def print_raw(exchange: "Exchange", *, of_request: bool) -> None:
     """Write a body to stdout, unless that is a terminal which would obey it."""
     if exchange.response is None and not of_request:
-        raise BadInput(
-            f"exchange {exchange.id} got no response ({exchange.state}): --request has its request"
-        )
+        raise BadInput(f"exchange {exchange.id} got no response ({exchange.state}): try --request")
     body = exchange.request.body if of_request or exchange.response is None else exchange.response.body
     if sys.stdout.isatty() and not is_plain(body):
         raise BadInput(f"the body of exchange {exchange.id} is no plain text: redirect it to a file, > FILE")
