@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,12 @@ from harness.cli.output import Column, Order
 from harness.core.errors import BadInput
 from harness.core.exchange import Exchange, State
 
-ROWS = [{"a": 2, "b": "x"}, {"a": None, "b": "y"}, {"a": 1, "b": "x"}, {"a": 3, "b": None}]
+ROWS: list[dict[str, Any]] = [
+    {"a": 2, "b": "x"},
+    {"a": None, "b": "y"},
+    {"a": 1, "b": "x"},
+    {"a": 3, "b": None},
+]
 COLUMNS = [Column("a"), Column("b"), Column("c_d"), Column("e", sorts=False)]
 
 
