@@ -42,8 +42,8 @@ def test_people_get_two_lines() -> None:
             "at most 3.0 MiB waited to be stored"
         ),
         (
-            "harness record: times: loop lag p50 0.05 ms, p99 2.00 ms, max 7.00 ms; 1 of 2 exchanges doubtful "
-            "(error_bound_ns above 5 ms)"
+            "harness record: times: loop lag p50 0.05 ms, p99 2.00 ms, max 7.00 ms; 1 of 2 exchanges "
+            "doubtful (error_bound_ns above 5 ms)"
         ),
     ]
 
