@@ -10,15 +10,15 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from harness.core.encoding import encoding_of
-from harness.core.exchange import Request, header
+from harness.core.exchange import Request, header, path_of
 from harness.core.headers import OF_CONNECTION, OF_TRACE, is_named
 from harness.core.interchange import TOKEN
 from harness.core.masks import MASK
 from harness.core.redaction import Redactor, Rules
-from harness.core.url import plain_url
+from harness.core.url import origin, plain_url
 from harness.core.visible import visible
 from harness.record.upstream import DEFAULT, name_of
 
@@ -119,7 +119,7 @@ def url_options(url: str) -> Iterator[str]:
     """What keeps curl from reading more into a URL than is there."""
     if set("[]{}") & set(MASKED.sub("", url)):
         yield "--globoff"
-    if "/." in urlsplit(url).path:
+    if "/." in path_of(url).partition("?")[0]:
         yield "--path-as-is"
 
 
@@ -128,7 +128,7 @@ def method_options(method: str, *, has_body: bool) -> Iterator[str]:
     if method == "HEAD":
         yield "--head"
     elif method != ("POST" if has_body else "GET"):
-        yield f"-X {shlex.quote(method)}"
+        yield f"-X {shlex.quote(visible(method))}"
 
 
 def body_options(request: Request, body: str | None) -> Iterator[str]:
@@ -149,10 +149,18 @@ def variable_of(name: str, url: str) -> str:
     """The variable of the secret in a header, or in a URL (which is as that in `authorization`)."""
     if name not in KEY_HEADERS:
         return VARIABLES.get(name) or re.sub("[^A-Z0-9]", "_", name.upper())
-    provider = name_of(urlsplit(url).hostname or "")
+    provider = name_of(host_of(url))
     if provider != DEFAULT:
         return VARIABLES.get(provider) or f"{provider.upper()}_API_KEY"
     return VARIABLES.get(name, "OPENAI_API_KEY")
+
+
+def host_of(url: str) -> str:
+    """The host of a URL; empty where it is malformed."""
+    try:
+        return origin(url).host
+    except ValueError:
+        return ""
 
 
 def with_variables(text: str, variable: str) -> str:

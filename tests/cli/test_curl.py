@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import pty
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,10 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.cli.app import main
 from harness.cli.curl import curl_of, with_variables
 from harness.core.exchange import Exchange, Headers, Request, Response, State
+from harness.core.visible import visible
 
 if TYPE_CHECKING:
     from tests.plugins.wire import Upstream
@@ -182,6 +186,27 @@ def run_in_shell(command: str, folder: Path) -> str:
     environment = {**os.environ, "OPENAI_API_KEY": "the key's own", "PATH": paths, "NO_PROXY": "127.0.0.1"}
     done = subprocess.run(["sh", "-c", command], env=environment, capture_output=True, text=True, check=True)
     return done.stdout
+
+
+ANY = st.text(max_size=40) | st.text(alphabet="ab'\"$`\\\\ \n\t[]{}!\x1b\udcff", max_size=40)
+
+
+@given(
+    url=ANY, name=ANY, value=ANY, body=ANY, method=st.sampled_from(["GET", "POST", "HEAD", "A B", "\x1b[2J"])
+)
+def test_whatever_was_recorded_is_one_command_that_no_terminal_obeys(
+    url: str, name: str, value: str, body: str, method: str
+) -> None:
+    data = body.encode("utf-8", "replace")
+    request = Request(method, f"http://{url}", ((name, value), ("Authorization", f"Bearer {KEY}")), data)
+    text = curl_of(request, stream=False, recording=Path("a.db"), exchange_id=1).text
+    assert visible(text, keep="\n\t") == text
+    assert KEY not in text
+    words = shlex.split(text)
+    if "--data-raw" in words:
+        assert words[words.index("--data-raw") + 1].encode() == data
+    else:
+        assert not data or words[-2:] == ["--data-binary", "@-"]
 
 
 def test_raw_is_byte_for_byte(write: Write, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
