@@ -43,6 +43,8 @@ TICK_NS = 1_000_000
 
 STEP_BITS, STEPS = 13, 2048
 """Lateness is counted in steps of 2 to this many ns (8 µs), and so many of them: up to 17 ms."""
+LEVELS = STEPS + 65
+"""The steps, and the powers of 2 by which it is counted above."""
 
 EPOLL = getattr(select, "epoll", ())
 """What `selectors.EpollSelector` holds as `_selector`; nothing on other systems."""
@@ -84,7 +86,7 @@ class Lateness:
 
     def __init__(self, more: Callable[[], int] = lambda: 0) -> None:
         self._highest = 0
-        self._counts = [0] * (STEPS + 1)
+        self._counts = [0] * LEVELS
         self._buckets: list[tuple[int, int]] = []
         self._worst = 0
         self._ends = 0
@@ -97,7 +99,7 @@ class Lateness:
         if late_ns > self._worst:  # noqa: PLR1730 - `max` would cost a call on the hot path
             self._worst = late_ns
         step = late_ns >> STEP_BITS  # a Histogram would cost five times as much
-        self._counts[step if step < STEPS else STEPS] += 1  # noqa: FURB136 - as would `min`
+        self._counts[step if step < STEPS else STEPS + late_ns.bit_length()] += 1
 
     def _roll(self, now_ns: int) -> None:
         worst = max(self._worst, self._more())
@@ -117,7 +119,7 @@ class Lateness:
         """Count anew from this moment; what `since` tells stays as it was."""
         self._roll(now_ns)
         self._highest = 0
-        self._counts = [0] * (STEPS + 1)
+        self._counts = [0] * LEVELS
 
     @property
     def worst(self) -> int:
@@ -126,12 +128,16 @@ class Lateness:
         return max(self._highest, self._worst)
 
     def quantile(self, q: float) -> int | None:
-        """Nearest-rank quantile of all that was noted, in ns, at most a step too high; None: nothing was."""
+        """Nearest-rank quantile of all that was noted, in ns, at most a step too high; None: nothing was.
+
+        Above 17 ms it may be twice too high, but never above the worst.
+        """
         rank, seen = max(1, math.ceil(q * sum(self._counts))), 0
         for step, count in enumerate(self._counts):
             seen += count
             if seen >= rank:
-                return self.worst if step == STEPS else min(self.worst, (step + 1) << STEP_BITS)
+                bound = (step + 1) << STEP_BITS if step < STEPS else 1 << (step - STEPS)
+                return min(self.worst, bound)
         return None
 
 

@@ -68,6 +68,9 @@ def test_quantiles_are_of_all_since_a_restart() -> None:
     assert 4_900_000 <= (lateness.quantile(0.5) or 0) <= 4_910_000
     assert lateness.quantile(0) == 1 << STEP_BITS
     assert lateness.quantile(1) == 9_900_000
+    for _ in range(900):
+        lateness.note(2 * BUCKET_NS, 20 * MS)
+    assert 20 * MS <= (lateness.quantile(0.9) or 0) < 40 * MS
     waited.append(70 * MS)
     assert lateness.worst == 70 * MS  # without a CPU, which shows afterwards
     assert lateness.since(0) == 900 * MS
