@@ -59,7 +59,7 @@ class Settings:
     def of(cls, data: dict[str, Any]) -> Self:
         """The settings as they come out of JSON, whose names are all text."""
         upstreams = {int(port): Upstream(**upstream) for port, upstream in data["upstreams"].items()}
-        return cls(data["host"], upstreams, data["limit"], data["stats_s"])
+        return cls(data["host"], upstreams, data["limit"], data.get("stats_s", 0.0))
 
     def modes(self) -> list[str]:
         """The listeners as mitmproxy's mode specifications.
