@@ -31,6 +31,8 @@ class Kind(StrEnum):
     """`head["upload"]`: whose parts belong to no exchange after all."""
     PASSED = "passed"
     """`head["what"]`, `head["text"]`: something of this kind (`Passed`) passes unrecorded, as it should."""
+    COST = "cost"
+    """What recording has cost the proxy so far (`harness.record.cost`)."""
     NOTE = "note"
     """`head["text"]`: something passed that is not recorded, as it should be."""
     TROUBLE = "trouble"

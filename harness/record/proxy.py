@@ -31,6 +31,7 @@ from mitmproxy.options import Options
 
 from harness.core.hosts import Hosts
 from harness.record import backlog, http1, listeners
+from harness.record.cost import Meter
 from harness.record.handover import LIMIT, Handover
 from harness.record.lag import LagSelector
 from harness.record.message import Kind, plain
@@ -54,7 +55,8 @@ class Settings:
 
     `sockets` listen already, one an upstream, or one alone with `ca`: the file of the CA of a forward
     proxy, whose list of further hosts are `hosts`. `upstream_ca`: a file of certificates that upstreams
-    may have beside those that are trusted anyway.
+    may have beside those that are trusted anyway. `stats_s`: how often the writer is told what recording
+    has cost; 0: at the end alone.
     """
 
     host: str
@@ -64,6 +66,7 @@ class Settings:
     ca: str | None = None
     hosts: tuple[Hosts, ...] = ()
     upstream_ca: str | None = None
+    stats_s: float = 0.0
 
     @classmethod
     def of(cls, data: dict[str, Any]) -> Self:
@@ -116,18 +119,25 @@ class Proxy:
         tee = Tee(way, handover.send, self.selector)
         with tempfile.TemporaryDirectory(prefix="harness-record-") as folder:
             ready = Ready()
+            meter = Meter(self.selector.lateness, handover)
             server = proxyserver.Proxyserver()
             modes = self.settings.modes(self.ports)
             master = build_master(self.settings, Path(folder), modes, [way, tee, ready, server])
-            with troubles_to(handover, lambda peer: give_up(peer, tee, server)):
-                await self.serve(master, server, ready.event)
+            with (
+                troubles_to(handover, lambda peer: give_up(peer, tee, server)),
+                meter.telling(self.settings.stats_s),
+            ):
+                await self.serve(master, server, ready.event, meter)
                 await self.last_words(tee, server)
             tee.interrupt()
             await hang_up()
+            meter.tell()
             await handover.close()
         return 4 if self.failed else 0
 
-    async def serve(self, master: Master, server: proxyserver.Proxyserver, ready: asyncio.Event) -> None:
+    async def serve(
+        self, master: Master, server: proxyserver.Proxyserver, ready: asyncio.Event, meter: Meter
+    ) -> None:
         """Until the supervisor's end of stdin closes, or something fails."""
         serving = asyncio.create_task(master.run())
         serving.add_done_callback(lambda _: self.fail("mitmproxy stopped"))
@@ -138,6 +148,7 @@ class Proxy:
             say(ready=True)
             gc.collect()
             gc.freeze()  # what is loaded stays for good: no collection need walk through it on the loop
+            await meter.begin()
             asyncio.get_running_loop().add_reader(sys.stdin, self.stopping.set)
             await self.stopping.wait()
             asyncio.get_running_loop().remove_reader(sys.stdin)

@@ -12,6 +12,7 @@ import platform
 import signal
 import socket
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -23,6 +24,7 @@ from harness.core.redaction import Redactor, Rules
 from harness.core.url import server_url
 from harness.record.anchor import Anchor
 from harness.record.child import Child
+from harness.record.cost import Cost, whole_cost
 from harness.record.handover import LIMIT, WRITER_GONE
 from harness.record.ports import listening, port_of
 from harness.record.upstream import Upstream
@@ -42,6 +44,7 @@ class Settings:
     """What is recorded, where to, and how. `port` 0: any free ones; else consecutive ones from there.
 
     `check` is a command that checks exchanges (`harness.record.feed` says how); none: nobody does.
+    `stats_s`: how often it is said what recording costs; 0: never while it runs.
     """
 
     upstreams: tuple[Upstream, ...]
@@ -52,6 +55,7 @@ class Settings:
     lines: str = "text"
     limit: int = LIMIT
     check: Sequence[str] = ()
+    stats_s: float = 0.0
     upstream_ca: Path | None = None
     forward: "Forwarding | None" = None
 
@@ -75,7 +79,8 @@ class Outcome:
 
     No `failures`: all is there. `check`: how many were `checked`, `wrong` and `unchecked`; None where
     nobody checked. `capture`: its id in the file, and `anchor` its clock. `passed`: what was not to be
-    recorded, by kind (`harness.record.message.Passed`).
+    recorded, by kind (`harness.record.message.Passed`). `cost`: what recording cost
+    (`harness.record.cost`), None where nobody was left to say so.
     """
 
     states: Mapping[str, int] | None
@@ -85,6 +90,7 @@ class Outcome:
     capture: int | None = None
     anchor: Anchor | None = None
     passed: Mapping[str, int] = field(default_factory=dict)
+    cost: Cost | None = None
 
 
 def record(settings: Settings, program: Program | None) -> Outcome:
@@ -117,6 +123,7 @@ class Supervisor:
         try:
             await self.get_ready(proxy, writer)
             self.announce(hints=program is None)
+            began_ns = time.process_time_ns()
             code = await self.until_over(program, proxy, writer)
         finally:
             await self.stop(proxy, writer)
@@ -128,6 +135,7 @@ class Supervisor:
             capture=writer.report.get("capture"),
             anchor=self.anchor,
             passed=writer.report.get("passed", {}),
+            cost=whole_cost(writer.report.get("cost"), time.process_time_ns() - began_ns),
         )
 
     async def start(self) -> tuple[Child, Child]:
@@ -156,6 +164,7 @@ class Supervisor:
             ca=str(forward.ca) if forward else None,
             hosts=[asdict(hosts) for hosts in forward.hosts] if forward else (),
             upstream_ca=str(settings.upstream_ca) if settings.upstream_ca else None,
+            stats_s=settings.stats_s,
         )
         for one in self.sockets:
             one.close()  # theirs is the only one left: the port ends with the proxy
@@ -169,6 +178,7 @@ class Supervisor:
             redact=settings.redact,
             lines=settings.lines,
             check=settings.check,
+            stats=settings.stats_s > 0,
         )
 
     def announce(self, *, hints: bool) -> None:
