@@ -183,7 +183,7 @@ def test_the_same_program_gives_the_same_exchanges(ways: Ways) -> None:
 
 
 def test_openai_for_node(ways: Ways, npm: Callable[..., Path], require_tool: Callable[..., str]) -> None:
-    folder = npm("openai@6", "undici@7")
+    folder = npm("openai@6.49.0", "undici@7")
     script = folder / "chat.mjs"
     script.write_text(NODE)
     node = require_tool("node")
