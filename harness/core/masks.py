@@ -31,7 +31,7 @@ BEFORE_ADDRESS = (
 FIELD = rb'((?i:%s)(?P<escape>\\*)"\s*+:\s*+(?P=escape)")'
 """The name of a JSON field and where its string value begins, also inside of a JSON string."""
 
-QUOTE = re.compile(rb'\\*+"')
+QUOTE = re.compile(rb'(?<!\\)\\*+"')
 
 QUERY_VALUE = rb"""((?i:(?:%s)(?:%s)=))((?:[^&#\s"':,;.)]|[:,;.)]++(?![&#\s"']|\Z))++)"""
 """A name and its value in a query; marks of punctuation at its end are those of the text around it."""

@@ -461,3 +461,33 @@ def test_a_deep_body_with_a_string_at_every_depth_is_looked_through_in_linear_ti
     deep = b'{"index":1,"x":' + b'["a",' * 20_000
     body, _ = mask_said(deep, ["x"], lambda plain: REDACTOR.body(plain, long_mask))
     assert body == deep
+
+
+def test_a_name_that_is_repeated_hides_nothing() -> None:
+    events = [f'{{"content":{piece},"content":"x"}}' for piece in SAID]
+    body, count = masked_said(stream(*events))
+    assert (count, says_nothing(body)) == (1, True)
+
+
+def test_a_text_with_marks_of_json_is_read_once_more_and_left_alone() -> None:
+    exchange = stream(event_of(json.dumps('{"a": "b", "c\\\\": 1}')), event_of('"x"'))
+    assert REDACTOR.across_events(exchange, derive(exchange)) == (exchange, 0)
+
+
+def test_a_secret_that_runs_on_in_another_dialect() -> None:
+    def of_anthropic(piece: str) -> str:
+        return f'{{"type":"content_block_delta","index":0,"delta":{{"type":"text_delta","text":{piece}}}}}'
+
+    events = [event_of(piece) if place % 2 else of_anthropic(piece) for place, piece in enumerate(SAID)]
+    for written in (events, events[1:] + events[:1]):
+        body, count = masked_said(stream(event_of('"hi "'), *written))
+        assert (count, says_nothing(body)) == ((1, True) if written is events else (0, False))
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_secret_that_only_the_likely_tokens_tell(rank: int) -> None:
+    likely = [dict([*[("x", -0.1)] * rank, (piece, -0.2), ("other", -2.5)]) for piece in SPLIT]
+    logprobs = {"tokens": ["no"] * len(SPLIT), "top_logprobs": likely}
+    choice = {"index": 0, "text": "no" * len(SPLIT), "logprobs": logprobs}
+    body, count = masked_said(exchange_with(json.dumps({"choices": [choice]}).encode()))
+    assert (count, says_nothing(body), "nono" in body) == (1, True, True)
