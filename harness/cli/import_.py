@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness import __version__
 from harness.core.errors import BadInput
 from harness.core.visible import counted
 
@@ -22,9 +21,11 @@ def import_(
 
     Nothing is written if a line is damaged. Nothing is redacted: the file is taken as it is.
     """
+    from harness.store.writer import append  # noqa: PLC0415
+
     with lines(file) as recording:
         count = sum(1 for _ in recording.exchanges())
-        append(recording, db)
+        append(recording.exchanges(), db)
     print(f"{db}: {counted(count, 'exchange')}", file=sys.stderr)
 
 
@@ -36,15 +37,3 @@ def lines(file: Path) -> "Recording":
     if head_of(file).startswith(MAGIC):
         raise BadInput(f"{file} is a database: import reads JSON Lines ('harness export' writes them)")
     return open_recording(file)
-
-
-def append(recording: "Recording", db: Path) -> None:
-    """Add all exchanges, in their order, to a new capture."""
-    from harness.core.derive import derive  # noqa: PLC0415
-    from harness.store.capture import Capture, now  # noqa: PLC0415
-    from harness.store.writer import RecordingWriter  # noqa: PLC0415
-
-    with RecordingWriter(db) as writer:
-        writer.start_capture(Capture(now(), versions={"harness": __version__}))
-        for exchange in recording.exchanges():
-            writer.add(exchange, derive(exchange))
