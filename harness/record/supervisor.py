@@ -13,12 +13,13 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from harness.core.redaction import Redactor, Rules
+from harness.core.run_secrets import RunSecrets, secrets_of
 from harness.core.url import server_url
 from harness.record.anchor import Anchor
 from harness.record.child import Child
@@ -37,14 +38,15 @@ type Program = Callable[[Mapping[str, str]], Awaitable[int]]
 class Settings:
     """What is recorded, where to, and how. `port` 0: any free ones; else consecutive ones from there.
 
-    `check` is a command that checks exchanges (`harness.record.feed` says how); none: nobody does.
+    `rules` say what is secret; None: nothing is. `check` is a command that checks exchanges
+    (`harness.record.feed` says how); none: nobody does.
     """
 
     upstreams: tuple[Upstream, ...]
     db: Path
     host: str
     port: int
-    redact: bool = True
+    rules: Rules | None = field(default_factory=Rules.default)
     lines: str = "text"
     limit: int = LIMIT
     check: Sequence[str] = ()
@@ -55,7 +57,7 @@ class Outcome:
     """How a run went: exchanges by state (None: nobody counted to the end), and why some may be missing.
 
     No `failures`: all is there. `check`: how many were `checked`, `wrong` and `unchecked`; None where
-    nobody checked. `capture`: its id in the file, and `anchor` its clock.
+    nobody checked. `capture`: its id in the file, and `anchor` its clock. `masked`: places by rule.
     """
 
     states: Mapping[str, int] | None
@@ -64,6 +66,7 @@ class Outcome:
     check: Mapping[str, int] | None = None
     capture: int | None = None
     anchor: Anchor | None = None
+    masked: Mapping[str, int] = field(default_factory=dict)
 
 
 def record(settings: Settings, program: Program | None) -> Outcome:
@@ -104,6 +107,7 @@ class Supervisor:
             check=self.checked(writer),
             capture=writer.report.get("capture"),
             anchor=self.anchor,
+            masked=writer.report.get("masked", {}),
         )
 
     def checked(self, writer: Child) -> Mapping[str, int] | None:
@@ -123,14 +127,14 @@ class Supervisor:
             anchor=asdict(self.anchor),
             versions=versions(),
             host=machine(),
-            redact=settings.redact,
+            rules=settings.rules.to_json() if settings.rules else None,
             lines=settings.lines,
             check=settings.check,
         )
 
     def announce(self) -> None:
         """One line a listener, on stdout."""
-        redactor = Redactor(Rules.default() if self.settings.redact else Rules())
+        redactor = Redactor(self.settings.rules or Rules(), RunSecrets(secrets_of(os.environ)))
         for upstream in self.settings.upstreams:
             shown, url = upstream.shown(redactor), self.urls[upstream.name]
             print(f"harness record: {upstream.name} ({shown}) listening on {url}", flush=True)
