@@ -61,7 +61,7 @@ class Redactor:
         self._names = frozenset(name for name in rules.headers if not name.startswith("*"))
         self._ends = tuple(name[1:] for name in rules.headers if name.startswith("*"))
         self._form_names = frozenset(map(str.lower, (*rules.query, *rules.names)))
-        self._query = Row.of_query(rules.query)
+        self.query = Row.of_query(rules.query)
         self._form = Row.of_form((*rules.query, *rules.names))
         self._paths = _paths(rules)
         rows = tuple(_rows(rules))
@@ -92,7 +92,7 @@ class Redactor:
         self.known.learn(
             secret
             for name, value in pairs
-            if value and self._is_secret(low := name.lower())
+            if value and self.is_secret(low := name.lower())
             for secret in credentials_of(low, value)
         )
         for text in {request.url, request.path}:
@@ -101,7 +101,7 @@ class Redactor:
 
     def _in_query(self, text: str) -> Iterator[str]:
         data = text.encode("utf-8", "surrogateescape")
-        for start, end, _ in self._query.covers(data, same_mask):
+        for start, end, _ in self.query.covers(data, same_mask):
             yield from credentials_of("", unquote(data[start:end].decode("utf-8", "replace")))
 
     def across_events(self, exchange: Exchange, derived: Derived) -> tuple[Exchange, int]:
@@ -166,7 +166,7 @@ class Redactor:
 
     def _text(self, text: str, tally: Tally) -> str:
         data, before = text.encode("utf-8", "surrogateescape"), tally.total()
-        data = apply(self._query, self._body(data, same_mask, tally), same_mask, tally)
+        data = apply(self.query, self._body(data, same_mask, tally), same_mask, tally)
         return data.decode("utf-8", "surrogateescape") if tally.total() > before else text
 
     def _body(self, data: bytes, mask: Mask, tally: Tally, headers: Headers = ()) -> bytes:
@@ -217,13 +217,14 @@ class Redactor:
             (
                 name,
                 _credentials(low, value, tally)
-                if self._is_secret(low := name.lower())
+                if self.is_secret(low := name.lower())
                 else masked_value(low, value, tally),
             )
             for name, value in headers
         )
 
-    def _is_secret(self, name: str) -> bool:
+    def is_secret(self, name: str) -> bool:
+        """Whether a header of this name, in lower case, holds a secret."""
         return name in self._names or (name.endswith(self._ends) and not name.startswith(KEPT_HEADERS))
 
     def _is_field(self, name: str) -> bool:
@@ -315,9 +316,14 @@ def _decoded(headers: Headers, chunks: Chunks) -> Chunks | None:
     return tuple(decoded)
 
 
+def plain_chunks(headers: Headers, chunks: Chunks) -> Chunks:
+    """The chunks of a body without its content-encoding, as far as that can be undone."""
+    decoded = _decoded(headers, chunks)
+    return chunks if decoded is None else decoded
+
+
 def _plain(response: Response) -> Chunks:
-    decoded = _decoded(response.headers, response.chunks)
-    return response.chunks if decoded is None else decoded
+    return plain_chunks(response.headers, response.chunks)
 
 
 def _saying(exchange: Exchange, chunks: Chunks, body: bytes) -> Exchange:
