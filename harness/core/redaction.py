@@ -166,7 +166,7 @@ class Redactor:
 
     def _text(self, text: str, tally: Tally) -> str:
         data, before = text.encode("utf-8", "surrogateescape"), tally.total()
-        data = apply(self.query, self._body(data, same_mask, tally), same_mask, tally)
+        data = self._body(apply(self.query, data, same_mask, tally), same_mask, tally)
         return data.decode("utf-8", "surrogateescape") if tally.total() > before else text
 
     def _body(self, data: bytes, mask: Mask, tally: Tally, headers: Headers = ()) -> bytes:
