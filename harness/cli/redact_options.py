@@ -59,7 +59,7 @@ def rules(
     try:
         own.check()
     except ValueError as error:
-        raise BadInput(f"redaction: {error}") from None
+        raise BadInput(f"--redact-{error}") from None
     return Rules.default() | own
 
 

@@ -29,7 +29,7 @@ from harness.core.masks import (
     long_mask,
     same_mask,
 )
-from harness.core.redaction_rules import KEPT_HEADERS, Key, Rules
+from harness.core.redaction_rules import FRAMING, KEPT_HEADERS, Key, Rules
 from harness.core.run_secrets import RunSecrets, credentials_of
 from harness.core.said import mask_all_said, mask_said, may_say
 from harness.core.structured import OwnRow, PartRow, PathRow
@@ -225,7 +225,9 @@ class Redactor:
 
     def is_secret(self, name: str) -> bool:
         """Whether a header of this name, in lower case, holds a secret."""
-        return name in self._names or (name.endswith(self._ends) and not name.startswith(KEPT_HEADERS))
+        if name in self._names:
+            return True
+        return name.endswith(self._ends) and not (name.startswith(KEPT_HEADERS) or name in FRAMING)
 
     def _is_field(self, name: str) -> bool:
         """Whether the name of a field, of a form or of a multipart body, says that its value is secret."""

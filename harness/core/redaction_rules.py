@@ -140,8 +140,11 @@ FORMS = ("bearer", "basic", "userinfo")
 
 EMAIL = "email"
 
-HEADER_NAME = re.compile(r"\*?[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+HEADER_NAME = re.compile(r"\*?[!#$%&'+.^_`|~0-9A-Za-z-]+")
 """RFC 9110, 5.6.2; a leading `*` stands for any beginning."""
+
+FRAMING = frozenset({"content-type", "content-encoding", "content-length", "transfer-encoding", "host"})
+"""Headers that say how to read a message, and hold no secret; they are never masked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,13 +183,14 @@ class Rules:
         )
 
     def check(self) -> None:
-        """ValueError, which names the rule by its number and repeats no pattern, for one that cannot work."""
+        """ValueError for a rule that cannot work: its kind, what is wrong, and never a pattern itself."""
         for name in self.headers:
             if not HEADER_NAME.fullmatch(name):
-                raise ValueError(f"header {name!r} is no name of a header")
-        for kind in ("query", "names"):
-            if not all(getattr(self, kind)):
-                raise ValueError("a name is empty")
+                raise ValueError(f"header {name!r} is no name of a header: write it like x-tenant or *-id")
+            if name in FRAMING:
+                raise ValueError(f"header {name!r} says how to read a message: it is never masked")
+        if "" in self.query or "" in self.names:
+            raise ValueError(f"{'query' if '' in self.query else 'field'} needs a name, and got an empty one")
         for path in self.paths:
             parse_path(path)
         for number, pattern in enumerate(self.patterns, 1):
@@ -214,8 +218,8 @@ def check_pattern(pattern: str, number: int) -> None:
     try:
         finds_nothing = re.compile(pattern.encode()).search(b"") is not None
     except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(f"pattern {number} is no regular expression: {error}") from None
+        raise ValueError(f"pattern (number {number}) is no regular expression: {error}") from None
     except UnicodeEncodeError:
-        raise ValueError(f"pattern {number} is no Unicode text") from None
+        raise ValueError(f"pattern (number {number}) is no Unicode text") from None
     if finds_nothing:
-        raise ValueError(f"pattern {number} finds the empty text as well: have it ask for a character")
+        raise ValueError(f"pattern (number {number}) finds the empty text as well: have it ask for a character")
