@@ -222,4 +222,6 @@ def check_pattern(pattern: str, number: int) -> None:
     except UnicodeEncodeError:
         raise ValueError(f"pattern (number {number}) is no Unicode text") from None
     if finds_nothing:
-        raise ValueError(f"pattern (number {number}) finds the empty text as well: have it ask for a character")
+        raise ValueError(
+            f"pattern (number {number}) finds the empty text as well: have it ask for a character"
+        )

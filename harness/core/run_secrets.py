@@ -40,7 +40,9 @@ class RunSecrets:
     """What is known to be secret, as rows that find it; the first ones for good, of seen ones the latest."""
 
     def __init__(self, values: Iterable[str] = ()) -> None:
-        self._given: dict[str, tuple[Finder, ...]] = {value: tuple(rows_of(value)) for value in values}
+        self._given: dict[str, tuple[Finder, ...]] = {
+            value: tuple(rows_of(value)) for value in values if not is_mask(value)
+        }
         self._seen: dict[str, tuple[Finder, ...]] = {}
         self.rows: tuple[Finder, ...] = ()
         self._gather()
@@ -49,7 +51,7 @@ class RunSecrets:
         """Know these as well."""
         changed = False
         for value in values:
-            if value in self._given:
+            if value in self._given or is_mask(value):
                 continue
             changed |= value not in self._seen
             self._seen[value] = self._seen.pop(value, ()) or tuple(rows_of(value))
@@ -61,6 +63,11 @@ class RunSecrets:
     def _gather(self) -> None:
         known = sorted({**self._given, **self._seen}.items(), key=lambda item: -len(item[0]))
         self.rows = tuple(row for _, rows in known for row in rows)
+
+
+def is_mask(value: str) -> bool:
+    """Whether a value is (a part of) what stands for a secret."""
+    return value in MASK.decode() or not value.strip("*")
 
 
 def secrets_of(environment: Mapping[str, str]) -> Iterator[str]:
@@ -76,7 +83,7 @@ def credentials_of(name: str, value: str) -> Iterator[str]:
     """The secrets in the value of a header whose name (in lower case) says that it has some."""
     if not any(word in name for word in NO_SECRETS):
         for part in _parts(name, value):
-            if len(part) >= LEAST and not re.search(r"\s|\[redacted\]|\*{8}", part):
+            if len(part) >= LEAST and not re.search(r"\s|\[redacted\]", part):
                 yield part
 
 
