@@ -108,14 +108,14 @@ class Redactor:
         """The exchange without secrets that its stream tells piece by piece, and how many there were.
 
         For an exchange that is masked already, and what was derived from that: a model says a key
-        token by token, so that no event holds all of it; logprobs do so in plain bodies. Derive
-        again where the count is not 0.
+        token by token, so that no event holds all of it; logprobs do so in plain bodies, where escapes
+        of ASCII may hide one too. Derive again where the count is not 0.
         """
         if exchange.response is None:
             return exchange, 0
         chunks = _plain(exchange.response)
         body = b"".join(data for _, data in chunks)
-        if not (derived.stream or b'"logprobs"' in body):
+        if not (derived.stream or b'"logprobs"' in body or b"\\u00" in body):
             return exchange, 0
         told = [event.data for event in derived.events] if derived.stream else [body]
         if not self._says(derived) and not may_say(zip(told, derived.values, strict=True), self._find):

@@ -491,3 +491,8 @@ def test_a_secret_that_only_the_likely_tokens_tell(rank: int) -> None:
     choice = {"index": 0, "text": "no" * len(SPLIT), "logprobs": logprobs}
     body, count = masked_said(exchange_with(json.dumps({"choices": [choice]}).encode()))
     assert (count, says_nothing(body), "nono" in body) == (1, True, True)
+
+
+def test_escapes_hide_no_secret_in_a_plain_body() -> None:
+    body, count = masked_said(exchange_with(rb'{"a":"\u0073k-AAAABBBB\u0043CCCDDDDEEEE","b":"\u003c"}'))
+    assert (count, says_nothing(body), r"\u003c" in body) == (1, True, True)
