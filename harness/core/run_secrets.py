@@ -28,6 +28,14 @@ SECRET_VARIABLE = re.compile(r"(?:\A|_)(?:KEY|TOKEN|SECRET|PASSWORD)\Z", re.IGNO
 NO_SECRETS = ("organization", "project")
 """In names of headers that are masked but tell who somebody is, which a text may say as well."""
 
+PATH = re.compile(r"\A(?:~|\.{1,2})?/\w[^/]*/")
+"""How the path of a file that holds a key begins."""
+
+PLACEHOLDERS = frozenset(
+    ("placeholder", "placeholder-for-replay", "not-needed", "not_needed", "no-key-needed", "no-key-required")
+) | {"sk-no-key-required", "dummy-key", "fake-key", "test-key", "local-key", "lm-studio", "your-api-key"}
+"""What is written where a key is wanted and none is needed."""
+
 PLAIN = re.compile(rb"[A-Za-z0-9_.~-]+")
 """Characters that no URL and no JSON escapes (RFC 3986, 2.3)."""
 
@@ -66,8 +74,8 @@ class RunSecrets:
 
 
 def is_mask(value: str) -> bool:
-    """Whether a value is (a part of) what stands for a secret."""
-    return value in MASK.decode() or not value.strip("*")
+    """Whether a value is (a part of) what stands for a secret, or says that there is none."""
+    return value in MASK.decode() or not value.strip("*") or value.lower() in PLACEHOLDERS
 
 
 def secrets_of(environment: Mapping[str, str]) -> Iterator[str]:
@@ -75,7 +83,7 @@ def secrets_of(environment: Mapping[str, str]) -> Iterator[str]:
     for name, raw in environment.items():
         value = raw.strip()
         least = LEAST if API_KEY.search(name) else LEAST_OF_VARIABLE if SECRET_VARIABLE.search(name) else None
-        if least and len(value) >= least and not re.search(r"\s|\A[/.~]", value):
+        if least and len(value) >= least and not (re.search(r"\s", value) or PATH.match(value)):
             yield value
 
 

@@ -85,8 +85,8 @@ def test_what_was_seen_is_remembered_for_a_while_and_what_was_given_for_good() -
 
 
 def test_a_mask_is_no_secret() -> None:
-    known = RunSecrets(["redacted", "********"])
-    known.learn(["[redacted]", "*********"])
+    known = RunSecrets(["redacted", "********", "placeholder-for-replay"])
+    known.learn(["[redacted]", "*********", "Not-Needed"])
     assert known.rows == ()
 
 
@@ -98,11 +98,18 @@ def test_secrets_in_an_environment() -> None:
         "GITHUB_TOKEN": "a-token-of-sixteen-at-least",
         "CSRF_TOKEN": "short-token",
         "SSH_KEY": "/home/somebody/.ssh/id_ed25519",
+        "PEM_KEY": "~/keys/of/a/server.pem",
+        "AWS_SECRET_ACCESS_KEY": "/wJalrXUtnFEMIK7MDENGbPxRfiCY",
         "HOME": "/home/somebody/of/a/long/name",
         "GREETING_SECRET": "words with blanks between them",
         "KEYBOARD": "a-long-name-of-a-keyboard",
     }
-    assert sorted(secrets_of(environment)) == ["12345678", "a-token-of-sixteen-at-least", "abcdefgh"]
+    assert sorted(secrets_of(environment)) == [
+        "/wJalrXUtnFEMIK7MDENGbPxRfiCY",
+        "12345678",
+        "a-token-of-sixteen-at-least",
+        "abcdefgh",
+    ]
 
 
 @pytest.mark.parametrize(

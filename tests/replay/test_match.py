@@ -182,8 +182,8 @@ def test_a_prompt_that_says_the_key_of_the_run_is_the_recorded_one() -> None:
 
 
 def test_what_was_recorded_with_its_key_still_matches() -> None:
-    headers = (*JSON, ("Authorization", "Bearer placeholder"))
-    asked = replace(request(b'{"text":"a placeholder"}'), headers=headers)
+    headers = (*JSON, ("Authorization", "Bearer some-words"))
+    asked = replace(request(b'{"text":"of some-words"}'), headers=headers)
     assert labels(library((asked, State.COMPLETE, "up")), asked) == ["1"]
 
 
