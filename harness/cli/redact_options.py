@@ -1,5 +1,6 @@
 """The options that say what is secret beside the defaults, and the rules that come of them."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -63,13 +64,16 @@ def rules(
     return Rules.default() | own
 
 
-def masked_line(masked: Mapping[str, int]) -> str:
+def masked_line(masked: Mapping[str, int], *, as_json: bool) -> str:
     """At how many places each rule masked something, the busiest first.
 
-    >>> masked_line({"header authorization": 2, "key openai": 1})
-    'masked 3 places: header authorization 2, key openai 1'
+    >>> masked_line({"header authorization": 2, "key openai": 1}, as_json=False)
+    'harness record: masked 3 places: header authorization 2, key openai 1'
     """
+    if as_json:
+        return json.dumps({"masked": masked})
     busiest = sorted(masked.items(), key=lambda item: (-item[1], item[0]))
     parts = [f"{visible(rule)} {count}" for rule, count in busiest[:SHOWN]]
     more = [f"{len(busiest) - SHOWN} more rules"] if len(busiest) > SHOWN else []
-    return f"masked {counted(sum(masked.values()), 'place')}: {', '.join([*parts, *more])}"
+    places = counted(sum(masked.values()), "place")
+    return f"harness record: masked {places}: {', '.join([*parts, *more])}"

@@ -12,6 +12,7 @@ import platform
 import signal
 import socket
 import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -23,6 +24,7 @@ from harness.core.run_secrets import RunSecrets, secrets_of
 from harness.core.url import server_url
 from harness.record.anchor import Anchor
 from harness.record.child import Child
+from harness.record.cost import Cost, whole_cost
 from harness.record.handover import LIMIT, WRITER_GONE
 from harness.record.ports import free_ports
 from harness.record.upstream import Upstream
@@ -40,6 +42,7 @@ class Settings:
 
     `rules` say what is secret; None: nothing is. `check` is a command that checks exchanges
     (`harness.record.feed` says how); none: nobody does.
+    `stats_s`: how often it is said what recording costs; 0: never while it runs.
     """
 
     upstreams: tuple[Upstream, ...]
@@ -50,6 +53,7 @@ class Settings:
     lines: str = "text"
     limit: int = LIMIT
     check: Sequence[str] = ()
+    stats_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,8 @@ class Outcome:
     """How a run went: exchanges by state (None: nobody counted to the end), and why some may be missing.
 
     No `failures`: all is there. `check`: how many were `checked`, `wrong` and `unchecked`; None where
-    nobody checked. `capture`: its id in the file, and `anchor` its clock. `masked`: places by rule.
+    nobody checked. `capture`: its id in the file, and `anchor` its clock. `cost`: what recording cost
+    (`harness.record.cost`), None where nobody was left to say so. `masked`: places by rule.
     """
 
     states: Mapping[str, int] | None
@@ -67,6 +72,7 @@ class Outcome:
     capture: int | None = None
     anchor: Anchor | None = None
     masked: Mapping[str, int] = field(default_factory=dict)
+    cost: Cost | None = None
 
 
 def record(settings: Settings, program: Program | None) -> Outcome:
@@ -97,6 +103,7 @@ class Supervisor:
         try:
             await self.get_ready(proxy, writer)
             self.announce()
+            began_ns = time.process_time_ns()
             code = await self.until_over(program, proxy, writer)
         finally:
             await self.stop(proxy, writer)
@@ -108,6 +115,7 @@ class Supervisor:
             capture=writer.report.get("capture"),
             anchor=self.anchor,
             masked=writer.report.get("masked", {}),
+            cost=whole_cost(writer.report.get("cost"), time.process_time_ns() - began_ns),
         )
 
     def checked(self, writer: Child) -> Mapping[str, int] | None:
@@ -119,7 +127,9 @@ class Supervisor:
         """Open the listeners, then the recording, so that nothing is written if a port is in use."""
         settings = self.settings
         listeners = {port: asdict(upstream) for port, upstream in self.listeners.items()}
-        await proxy.ready(host=settings.host, upstreams=listeners, limit=settings.limit)
+        await proxy.ready(
+            host=settings.host, upstreams=listeners, limit=settings.limit, stats_s=settings.stats_s
+        )
         self.anchor = Anchor.now()
         await writer.ready(
             db=str(settings.db),
@@ -130,6 +140,7 @@ class Supervisor:
             rules=settings.rules.to_json() if settings.rules else None,
             lines=settings.lines,
             check=settings.check,
+            stats=settings.stats_s > 0,
         )
 
     def announce(self) -> None:

@@ -28,6 +28,7 @@ from harness.core.visible import visible
 from harness.record import console
 from harness.record.anchor import Anchor
 from harness.record.build import exchange_of
+from harness.record.cost import Account, cost_lines
 from harness.record.ends import How, is_framed, state_of
 from harness.record.feed import Feed
 from harness.record.message import CutShort, Kind, Message, read
@@ -46,7 +47,7 @@ class Settings:
     """What the supervisor tells the writer; `lines` is the form of the console's: `text`, `json`, `none`.
 
     `rules` say what is secret (None: nothing is). `check` is the command that checks exchanges (none:
-    nobody does).
+    nobody does). `stats`: say what recording costs.
     """
 
     db: Path
@@ -57,6 +58,7 @@ class Settings:
     rules: Rules | None
     lines: str
     check: Sequence[str] = ()
+    stats: bool = False
 
     @classmethod
     def of(cls, data: dict[str, Any]) -> Self:
@@ -101,6 +103,7 @@ class Writer:
         self.states: Counter[str] = Counter()
         self.masked_places: Tally = Counter()
         self.troubles = 0
+        self.account = Account()
         self.feed = Feed(settings.check, self.tell) if settings.check else None
 
     def take_all(self, source: BinaryIO) -> None:
@@ -116,6 +119,9 @@ class Writer:
         match message.head["kind"]:
             case Kind.EXCHANGE:
                 self.store(message)
+            case Kind.COST:
+                self.account.proxy = message.head
+                self.tell_cost()
             case Kind.NOTE:
                 self.tell(f"note: {message.head['text']}")
             case _:
@@ -128,6 +134,7 @@ class Writer:
         exchange = judged(masked, derived, message.head)
         number = self.recording.add(exchange, derived, self.masked_places)
         self.states[exchange.state] += 1
+        self.account.add(exchange, derived)
         match self.settings.lines:
             case "text":
                 show(console.line(exchange, derived))
@@ -143,6 +150,12 @@ class Writer:
         masked, said = self.redactor.across_events(masked, derived)
         self.masked_places += found + Counter({ACROSS: said})
         return masked, derive(masked) if said else derived
+
+    def tell_cost(self) -> None:
+        """Say what recording has cost so far, where that is asked for and it has gone on."""
+        if self.settings.stats and (cost := self.account.news()):
+            for line in cost_lines(cost, as_json=self.settings.lines == "json"):
+                show(line)
 
     def trouble(self, text: str) -> None:
         """Something may be missing in the recording."""
@@ -204,7 +217,12 @@ def record(settings: Settings, descriptor: int) -> int:
         writer = Writer(settings, recording)
         say(ready=True, capture=capture)
         writer.take_all(source)
-    say(states=dict(writer.states), troubles=writer.troubles, masked=dict(writer.masked_places))
+    say(
+        states=dict(writer.states),
+        troubles=writer.troubles,
+        masked=dict(writer.masked_places),
+        cost=writer.account.report(),
+    )
     if writer.feed:  # all is stored by now, and told
         say(check=writer.feed.report())
     return 4 if writer.troubles else 0

@@ -1,5 +1,7 @@
 """Redaction rules of one's own, by option: what is taken, and what is refused in one line."""
 
+import json
+
 import pytest
 
 from harness.cli.redact_options import masked_line, rules
@@ -39,6 +41,7 @@ def test_what_cannot_work(given: dict[str, list[str]], error: str) -> None:
 
 def test_the_closing_line_names_the_busiest_rules() -> None:
     masked = {f"rule {number}": number for number in range(1, 9)}
-    line = masked_line(masked)
-    assert line.startswith("masked 36 places: rule 8 8, rule 7 7")
+    line = masked_line(masked, as_json=False)
+    assert line.startswith("harness record: masked 36 places: rule 8 8, rule 7 7")
     assert line.endswith("rule 3 3, 2 more rules")
+    assert json.loads(masked_line(masked, as_json=True)) == {"masked": masked}
