@@ -13,7 +13,6 @@ from dataclasses import replace
 from urllib.parse import unquote
 
 from harness.core.derive import Derived, derive
-from harness.core.encoding import encoding_of, pieces
 from harness.core.exchange import Exchange, Headers, Request, Response, header
 from harness.core.masks import (
     CREDENTIALS,
@@ -30,14 +29,13 @@ from harness.core.masks import (
     same_mask,
 )
 from harness.core.redaction_rules import FRAMING, KEPT_HEADERS, Key, Rules
+from harness.core.rewriting import cut_like, decoded_chunks, fitting, plain_of, rewritten, saying
 from harness.core.run_secrets import RunSecrets, credentials_of
 from harness.core.said import mask_all_said, mask_said, may_say
 from harness.core.structured import OwnRow, PartRow, PathRow
 from harness.core.timeline import JSON_HEAD
 
 __all__ = ["Key", "Redactor", "Rules"]
-
-type Chunks = tuple[tuple[int, bytes], ...]
 
 SCHEMES = ("basic", "bearer", "digest", "key", "apikey", "negotiate", "token", "aws4-hmac-sha256")
 """Words before credentials that are kept (https://www.iana.org/assignments/http-authschemes)."""
@@ -113,7 +111,7 @@ class Redactor:
         """
         if exchange.response is None:
             return exchange, 0
-        chunks = _plain(exchange.response)
+        chunks = plain_of(exchange.response)
         body = b"".join(data for _, data in chunks)
         if not (derived.stream or b'"logprobs"' in body or b"\\u00" in body):
             return exchange, 0
@@ -121,11 +119,11 @@ class Redactor:
         if not self._says(derived) and not may_say(zip(told, derived.values, strict=True), self._find):
             return exchange, 0
         said, count = mask_said(body, derived.content_text, self._find)
-        done = _saying(exchange, chunks, said)
+        done = saying(exchange, chunks, said)
         again = derive(done) if count else derived
         if self._says(again):
             count = max(count, 1)
-            done = _saying(done, chunks, mask_all_said(said, again.content_text))
+            done = saying(done, chunks, mask_all_said(said, again.content_text))
         return (done, count) if count else (exchange, 0)
 
     def _find(self, plain: bytes) -> tuple[bytes, int]:
@@ -152,17 +150,15 @@ class Redactor:
 
     def finders(self, data: bytes, headers: Headers = ()) -> list[Finder]:
         """The rules that may find something in the body of a message with these headers."""
-        media_type = (header(headers, "content-type") or "").lower()
+        media_type = header(headers, "content-type") or ""
+        kind, boundary = media_type.lower(), BOUNDARY.search(media_type)
         found = self._at_work(data)
-        if media_type.startswith(FORM) and not JSON_HEAD.match(data):  # JSON comes from `curl -d`
+        if kind.startswith(FORM) and not JSON_HEAD.match(data):  # JSON comes from `curl -d`
             found.append(self._form)
-        if media_type.startswith("multipart/") and (
-            boundary := BOUNDARY.search(header(headers, "content-type") or "")
-        ):
-            found.append(
-                PartRow((boundary[1] or boundary[2]).encode("utf-8", "surrogateescape"), self._is_field)
-            )
-        return [*found, *(row for row in self._paths if row.literal in data)]
+        if kind.startswith("multipart/") and boundary:
+            mark = (boundary[1] or boundary[2]).encode("utf-8", "surrogateescape")
+            found.append(PartRow(mark, self._is_field))
+        return [*found, *(row for row in self._paths if row.may_find(data))]
 
     def _text(self, text: str, tally: Tally) -> str:
         data, before = text.encode("utf-8", "surrogateescape"), tally.total()
@@ -194,21 +190,21 @@ class Redactor:
     def _request_body(
         self, raw: Headers, headers: Headers, body: bytes, tally: Tally
     ) -> tuple[Headers, bytes]:
-        decoded = _decoded(raw, ((0, body),))
+        decoded = decoded_chunks(raw, ((0, body),))
         plain = body if decoded is None else b"".join(data for _, data in decoded)
         masked = self._body(plain, same_mask, tally, raw)
         if self.rules != Rules():
             masked = apply(STARS, masked, _nothing, Counter())
         if masked == plain:
             return headers, body
-        return _fitting(headers, len(body), len(masked), decoded=decoded is not None), masked
+        return fitting(headers, len(body), len(masked), decoded=decoded is not None), masked
 
     def _response(self, response: Response, tally: Tally) -> tuple[Response, bool]:
-        chunks = _plain(response)
+        chunks = plain_of(response)
         plain = b"".join(data for _, data in chunks)
         body = self._body(plain, long_mask, tally, response.headers)
         response = replace(response, headers=self._headers(response.headers, tally))
-        return (response, False) if body == plain else _rewritten(response, cut_like(chunks, body))
+        return (response, False) if body == plain else rewritten(response, cut_like(chunks, body))
 
     def _headers(self, headers: Headers, tally: Tally) -> Headers:
         values = "\n".join(value for _, value in headers)  # one look at all: mostly there is nothing
@@ -261,8 +257,7 @@ def _rows(rules: Rules) -> Iterator[Finder]:
 
 def _paths(rules: Rules) -> tuple[PathRow, ...]:
     """The rows that go by the structure of JSON; a field may also hold a number, or a list."""
-    named = (PathRow.of(f"$..['{name}']", f"field {name}") for name in rules.names if "'" not in name)
-    return (*map(PathRow.of, rules.paths), *named)
+    return (*map(PathRow.of, rules.paths), *map(PathRow.of_field, rules.names))
 
 
 def distinct(data: bytes) -> bytes:
@@ -272,19 +267,6 @@ def distinct(data: bytes) -> bytes:
     not worth it, and what is long would take much memory.
     """
     return b",".join(set(data.split(b","))) if SHORT < len(data) < LONG else data
-
-
-def cut_like(chunks: Chunks, data: bytes) -> Chunks:
-    """Data of the same length in all, cut where the chunks are cut, at their times.
-
-    >>> cut_like(((5, b"ab"), (9, b"c")), b"xyz")
-    ((5, b'xy'), (9, b'z'))
-    """
-    cut, start = [], 0
-    for offset_ns, old in chunks:
-        cut.append((offset_ns, data[start : start + len(old)]))
-        start += len(old)
-    return tuple(cut)
 
 
 def _nothing(_secret: bytes) -> bytes:
@@ -302,56 +284,3 @@ def _credentials(name: str, value: str, tally: Tally) -> str:
     if masked != value:
         tally[f"header {name}"] += 1
     return masked
-
-
-def _decoded(headers: Headers, chunks: Chunks) -> Chunks | None:
-    """What can be decoded of an encoded body; None: it is not encoded, or not in a way that we know."""
-    encoding = encoding_of(headers)
-    if encoding is None or encoding.lower() == "identity":
-        return None
-    decoded = []
-    try:
-        for piece in pieces(encoding, chunks):
-            decoded.append(piece)  # noqa: PERF402 - what came before the damage is looked through too
-    except ValueError:
-        return tuple(decoded) or None
-    return tuple(decoded)
-
-
-def plain_chunks(headers: Headers, chunks: Chunks) -> Chunks:
-    """The chunks of a body without its content-encoding, as far as that can be undone."""
-    decoded = _decoded(headers, chunks)
-    return chunks if decoded is None else decoded
-
-
-def _plain(response: Response) -> Chunks:
-    return plain_chunks(response.headers, response.chunks)
-
-
-def _saying(exchange: Exchange, chunks: Chunks, body: bytes) -> Exchange:
-    """The exchange with this decoded body, cut as these chunks are."""
-    if exchange.response is None or body == b"".join(data for _, data in chunks):
-        return exchange
-    response, decoded = _rewritten(exchange.response, cut_like(chunks, body))
-    return replace(exchange, response=response, rewritten=exchange.rewritten or decoded)
-
-
-def _rewritten(response: Response, plain: Chunks) -> tuple[Response, bool]:
-    """The response with these chunks, which are not encoded; whether the old ones were."""
-    decoded = _decoded(response.headers, response.chunks) is not None
-    after = sum(len(data) for _, data in plain)
-    headers = _fitting(response.headers, len(response.body), after, decoded=decoded)
-    return replace(response, headers=headers, chunks=plain), decoded
-
-
-def _fitting(headers: Headers, before: int, after: int, *, decoded: bool) -> Headers:
-    """Headers for a body that changed its length: what was missing of a cut body is still missing."""
-    return tuple(
-        (name, str(int(value) + after - before) if _is_length(name, value) else value)
-        for name, value in headers
-        if not (decoded and name.lower() == "content-encoding")
-    )
-
-
-def _is_length(name: str, value: str) -> bool:
-    return name.lower() == "content-length" and value.isascii() and value.isdigit()

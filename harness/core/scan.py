@@ -17,7 +17,8 @@ from harness.core.derive import derive
 from harness.core.exchange import Exchange, Headers, Request, Response
 from harness.core.json_path import Place, places, pointer
 from harness.core.masks import CREDENTIALS, MASK, Finder, Row, long_mask
-from harness.core.redaction import ACROSS, Redactor, plain_chunks
+from harness.core.redaction import ACROSS, Redactor
+from harness.core.rewriting import plain_chunks, plain_of
 
 
 class Severity(StrEnum):
@@ -116,7 +117,7 @@ class Scanner:
 
     def response(self, number: int, response: Response) -> Iterator[Leak]:
         """What the body of a response has, by chunk, from 1, of the decoded body."""
-        chunks = plain_chunks(response.headers, response.chunks)
+        chunks = plain_of(response)
         body = b"".join(data for _, data in chunks)
         found = list(self.found(body, response.headers))
         starts = list(accumulate((len(data) for _, data in chunks), initial=0))

@@ -67,16 +67,27 @@ class PathRow:
     any_case: bool = False
 
     @classmethod
-    def of(cls, path: str, rule: str = "") -> Self:
+    def of(cls, path: str) -> Self:
         """Finds what is at a path. ValueError: it is none."""
         steps = parse_path(path)
         names = [step.key for step in steps if isinstance(step.key, str)]
-        return cls(rule or f"path {path}", literal_of(max(names, key=len, default="")), steps)
+        return cls(f"path {path}", literal_of(max(names, key=len, default="")), steps)
+
+    @classmethod
+    def of_field(cls, name: str) -> Self:
+        """Finds what is in the members of a name, in any case, at any depth."""
+        low = name.lower()
+        return cls(f"field {name}", literal_of(low), (Step(low, deep=True),), any_case=True)
+
+    def may_find(self, data: bytes) -> bool:
+        """Whether the longest name of the path is in the data."""
+        return self.literal in (data.lower() if self.any_case else data)
 
     def covers(self, data: bytes, mask: Mask) -> Iterator[Cover]:
         """The values at the path, of every event of a stream."""
         for place in places(data):
-            if place.end > place.start and selects(self.steps, place.path):
+            path = tuple(map(_low, place.path)) if self.any_case else place.path
+            if place.end > place.start and selects(self.steps, path):
                 value = data[place.start : place.end]
                 yield place.start, place.end, mask(value) if place.is_text else _number(value, mask)
 
@@ -107,6 +118,10 @@ class PartRow:
     def _names(self, head: bytes) -> bool:
         name = PART_NAME.search(head)
         return name is not None and self.is_secret((name[1] or name[2] or b"").decode("utf-8", "replace"))
+
+
+def _low(key: str | int) -> str | int:
+    return key.lower() if isinstance(key, str) else key
 
 
 def _is_in(span: tuple[int, int], masks: list[tuple[int, int]]) -> bool:

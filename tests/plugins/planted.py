@@ -185,7 +185,7 @@ def in_json() -> Iterator[Planted]:
     yield Planted(
         "JSON field of one's own", "planted-18", answered(b'{"SSN": "planted-18"}'), without("names")
     )
-    yield Planted("number of one's own", "9911223344", answered(b'{"ssn": [9911223344]}'), without("names"))
+    yield Planted("number of one's own", "9911223344", answered(b'{"Ssn": [9911223344]}'), without("names"))
     account = b'{"metadata": {"account": {"of": ["planted-20"]}}}'
     yield Planted(
         "JSON path", "planted-20", asked(JSON, body=account), without("paths", "$.metadata.account")
