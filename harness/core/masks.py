@@ -17,12 +17,13 @@ from harness.core.redaction_rules import EMAIL, Key
 MASK = b"[redacted]"
 
 BEFORE_KEY = (
-    rb"(?<![A-Za-z0-9_-]%s)",
+    rb"(?<![A-Za-z0-9_-]%s)(?<![A-Za-z0-9+/]{60}[+/]%s)",
     rb"(?<=\\[bfnrt]%s)",
     rb"(?<=\\u[0-9A-Fa-f]{4}%s)",
     rb"(?<=%%[0-9A-Fa-f]{2}%s)",
 )
-"""What may stand before a key: no part of a word, unless that is an escape of JSON or of a URL."""
+"""What may stand before a key: no part of a word, unless that is an escape of JSON or of a URL; and not the
+inside of much base64, such as an image, in which any four letters occur by chance."""
 
 BEFORE_ADDRESS = (
     rb"(?:(?<![A-Za-z0-9._%+\\-])|(?<=\\[bfnrt])|(?<=\\u[0-9A-Fa-f]{4})|(?<=%(?!40)[0-9A-Fa-f]{2}))"
@@ -119,7 +120,7 @@ class Row:
         if key.before:
             whole = rb"()(?<![A-Za-z0-9])(%s%s%s)" % (key.before.encode(), prefix, rest)
             return cls(rule, literal_of(key.prefix), compiled(whole))
-        before = b"|".join(form % prefix for form in BEFORE_KEY)
+        before = b"|".join(form % ((prefix,) * form.count(b"%s")) for form in BEFORE_KEY)
         return cls(rule, literal_of(key.prefix), compiled(b"(%s)(?:%s)(%s)" % (prefix, before, rest)))
 
     @classmethod

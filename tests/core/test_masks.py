@@ -54,6 +54,13 @@ def test_keys_are_found_in_every_surrounding(key: Key, around: str) -> None:
     assert (b"" if key.before else key.prefix.encode()) + MASK in masked
 
 
+def test_an_image_in_base64_is_left_alone() -> None:
+    image = b"aB3" * 40 + b"/" + b"AIza" + b"xY7" * 15 + b"+" + b"aB3" * 40
+    row = Row.of_key(next(key for key in KEYS if key.prefix == "AIza"))
+    assert masked_by(row, image, long_mask) == (image, 0)
+    assert masked_by(row, b"/v1beta/models/" + image[121:], long_mask)[1] == 1
+
+
 @pytest.mark.parametrize(
     "text",
     [
