@@ -181,6 +181,12 @@ def test_rules_survive_json() -> None:
     assert Rules.from_json(Rules().to_json()) == Rules()
 
 
+def test_rules_of_an_older_recording_are_read() -> None:
+    key = {"provider": "x", "prefix": "x-", "rest": "[0-9]+"}
+    older = json.dumps({"headers": ["a"], "query": ["b"], "fields": ["c"], "keys": [key]})
+    assert Rules.from_json(older) == Rules(("a",), ("b",), ("c",), (Key("x", "x-", "[0-9]+"),))
+
+
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", "null", '{"headers": 1, "query": [], "fields": [], "keys": []}', "x"]
 )
