@@ -82,7 +82,11 @@ class EventsDocument(Document):
 
 
 class ChangeDocument(Document):
-    """A field of events (a JSON pointer) or a header that is other at the client, and how often."""
+    """A place that is other behind the gateway than before it, and how often.
+
+    At the client: a field of an `event` (a JSON pointer), a `header`. At the provider: `request line`
+    (`method`, `path`, `?parameter`), `request header`, `request body` (a JSON pointer).
+    """
 
     what: str
     place: str
