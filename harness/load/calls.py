@@ -12,6 +12,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+from harness.core.dates import wall_ns
 from harness.core.derive import derive
 from harness.core.dialects import recognise
 from harness.core.encoding import decode_body, encoding_of
@@ -21,7 +22,6 @@ from harness.core.interchange import TOKEN
 from harness.core.json_text import compact, healed, parse
 from harness.core.masks import HEADERS, MASK
 from harness.load.apis import API_OF_DIALECT, FORMS, limit_of, streams
-from harness.load.arrivals import wall_ns
 from harness.load.place import Place, has_version
 from harness.load.plan import Call
 from harness.store.open import open_recording

@@ -30,8 +30,8 @@ OF_THE_CONNECTION = frozenset(
 """Headers that are every hop's own (RFC 9110, 6.6 and 7.6), and the one that tells nginx what to do."""
 OF_EACH_SENDER = frozenset({"host", "accept-encoding", "expect", "te", "user-agent"})
 """Headers of a request that a gateway, being the provider's client, says of itself."""
-OWN = "x-harness-"
-"""How headers begin by which requests of a probe are told apart: they are no part of what is compared."""
+NOT_COMPARED = ("x-harness-", "x-stainless-")
+"""How headers begin by which a probe tells its requests apart, and by which SDKs tell of themselves."""
 
 
 class Kind(StrEnum):
@@ -86,7 +86,7 @@ def line_of(request: Request) -> dict[str, object]:
 def request_header_changes(sent: Request, got: Request) -> list[Change]:
     """The headers of a request, in lower case, that are other; those of a connection or a sender aside."""
     changes = header_changes(sent.headers, got.headers)
-    return [one for one in changes if one[0] not in OF_EACH_SENDER and not one[0].startswith(OWN)]
+    return [one for one in changes if one[0] not in OF_EACH_SENDER and not one[0].startswith(NOT_COMPARED)]
 
 
 def credentials(*requests: Request) -> frozenset[str]:

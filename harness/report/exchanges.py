@@ -5,15 +5,17 @@ count, and have no times. Figures are those of `harness stats`.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.core.derive import Derived
 from harness.core.exchange import Exchange
 from harness.core.visible import visible
+from harness.report.captures import CaptureTally
+from harness.report.gpu import GpuRows
 from harness.report.model import ModelReport, RecordingReport, Timelines
-from harness.report.spread import distribution_of
-from harness.report.times import rounded
+from harness.report.spread import About, distribution_of
+from harness.report.times import ICL, rounded
 from harness.report.waterfall import shown
 from harness.store.capture import Capture
 
@@ -21,6 +23,7 @@ NO_MODEL = "(no model)"
 MOST_ROWS = 20_000
 MOST_MARKS = 500_000
 """What a page draws of timelines; figures are of all exchanges."""
+TTFT = About("ttft_ms", "TTFT", "from the request's last byte to the first token")
 NS_PER_S = 1_000_000_000
 
 
@@ -57,10 +60,8 @@ class ModelTally:
             tokens_in=self.tokens.get("in"),
             tokens_out=self.tokens.get("out"),
             tokens_per_s=round(self.timed_tokens * NS_PER_S / self.timed_ns, 3) if self.timed_ns else None,
-            ttft=distribution_of(
-                "ttft_ms", "TTFT", "from the request's last byte to the first token", self.ttft_us
-            ),
-            icl=distribution_of("icl_ms", "ICL", "every gap between two events with tokens", self.icl_us),
+            ttft=distribution_of(TTFT, self.ttft_us),
+            icl=distribution_of(ICL, self.icl_us),
         )
 
 
@@ -75,9 +76,13 @@ class Line:
 
 
 def recording_report(
-    file: str, captures: Sequence[Capture], exchanges: Iterable[tuple[Exchange, Derived]]
+    file: str,
+    captures: Sequence[Capture],
+    exchanges: Iterable[tuple[Exchange, Derived]],
+    gpus: Mapping[int, GpuRows],
 ) -> RecordingReport:
-    """The document of the exchanges, which are read once, in their order."""
+    """The document of the exchanges, which are read once, in their order. `gpus`: GPU logs by capture."""
+    logged = {one.id: CaptureTally(one) for one in captures if one.id in gpus}
     tallies: dict[tuple[str, str], ModelTally] = {}
     lines: list[Line] = []
     states: Counter[str] = Counter()
@@ -87,6 +92,8 @@ def recording_report(
     for exchange, derived in exchanges:
         key = shown(derived.model or NO_MODEL), derived.dialect
         tallies.setdefault(key, ModelTally()).add(exchange, derived)
+        if exchange.capture in logged:
+            logged[exchange.capture].add(exchange, derived)
         count, untimed = count + 1, untimed + (not exchange.timing_known)
         states[exchange.state.value] += 1
         upstreams[visible(exchange.upstream)] += 1
@@ -106,6 +113,7 @@ def recording_report(
         upstreams=tuple(name for name in upstreams if name),
         models=tuple(tallies[key].report(*key) for key in keys),
         timelines=timelines_of(lines, keys, count - untimed - len(lines)),
+        captures=tuple(tally.report(gpus[number]) for number, tally in logged.items()),
     )
 
 

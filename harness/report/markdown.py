@@ -6,10 +6,12 @@ The law of this file: text of others stands in code spans, which make no table c
 import re
 
 from harness.report import words
-from harness.report.model import Comparison, RecordingReport, Report, RunReport, Verdict
+from harness.report.model import Comparison, ProbeReport, RecordingReport, Report, RunReport, Verdict
 
 SPECIAL = re.compile(r"([\\`*_\[\]<>#|~@&])")
 SIGNS = {"valid": "✅ VALID", "invalid": "❌ INVALID", "unjudged": "⚠️ UNJUDGED"}
+OUTCOMES = {"passed": "✅ PASSED", "failed": "❌ FAILED"}
+VERDICTS = {"pass": "pass", "fail": "**fail**"}
 MOST_KINDS = 5
 type Cells = tuple[str, ...]
 
@@ -20,6 +22,8 @@ def markdown(report: Report) -> str:
         parts = run_parts(report)
     elif isinstance(report, Comparison):
         parts = comparison_parts(report)
+    elif isinstance(report, ProbeReport):
+        parts = probe_parts(report)
     else:
         parts = recording_parts(report)
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -43,9 +47,9 @@ def plain(text: str) -> str:
     return SPECIAL.sub(r"\\\1", " ".join(text.split()))
 
 
-def table(*rows: Cells) -> str:
-    """A table, its first row the titles; the first column to the left, the others to the right."""
-    rule = ("---", *("---:" for _ in rows[0][1:]))
+def table(*rows: Cells, left: int = 1) -> str:
+    """A table, its first row the titles; the first `left` columns to the left, the others to the right."""
+    rule = tuple("---" if place < left else "---:" for place in range(len(rows[0])))
     shown = [[cell.replace("|", "\\|") for cell in cells] for cells in (rows[0], rule, *rows[1:])]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in shown)
 
@@ -154,3 +158,34 @@ def recording_parts(report: RecordingReport) -> list[str]:
         f"{words.whole(report.exchanges)} exchanges in {code(report.file)}",
         table(titles, *rows) if rows else "",
     ]
+
+
+def probe_parts(report: ProbeReport) -> list[str]:
+    """What is told of a gateway."""
+    outcome = OUTCOMES.get(report.outcome, f"⚠️ {report.outcome.upper()}")
+    rows = [
+        (row.behaviour, VERDICTS.get(row.verdict, row.verdict), code(row.evidence))
+        for row in report.conformance
+    ]
+    added = [
+        (
+            str(level.concurrency),
+            ADDED_TO[one.kind],
+            one.quantile,
+            words.digits(one.direct_ms),
+            words.digits(one.gateway_ms),
+            words.signed(one.added_ms),
+            words.bounds(one),
+        )
+        for level in report.levels
+        for one in level.added
+    ]
+    titles = ("at once", "of", "quantile", "direct ms", "gateway ms", "added ms", "with 95 %")
+    return [
+        f"**{outcome}** {code(report.gateway)} with {code(report.recording)}: {plain(report.reason)}",
+        table(("behaviour", "verdict", "seen"), *rows, left=3) if rows else "",
+        table(titles, *added, left=3) if added else "",
+    ]
+
+
+ADDED_TO = {"ttft": "TTFT", "events": "each event"}
