@@ -12,6 +12,7 @@ from typing import Any
 from harness.core.visible import visible
 from harness.load.gpu.figures import CardFigures, Figures, Window, figures
 from harness.load.gpu.keep import records_of
+from harness.load.gpu.records import What
 from harness.load.gpu.summary import of_object
 from harness.report.lanes import GIB, NS_PER_S, lane, seconds, thinned
 from harness.report.model import Card, Gpu, Lane, Mark
@@ -62,10 +63,15 @@ class GpuRows:
 
 
 def gpu_lanes(gpu: GpuRows) -> Iterator[Lane]:
-    """The lanes of each card; what a card did not give has no line."""
+    """The lanes of each card; what a card did not give has no line.
+
+    Samples that have nothing of a lane (what is read more seldom has some of its own) are left out of it.
+    """
     for log in gpu.cards:
-        rows = thinned(log.samples)
         for title, unit, lines in GPU_LANES:
+            rows = thinned(
+                [row for row in log.samples if any(row[line.column] is not None for line in lines)]
+            )
             told = [(line.name, scaled(rows, line)) for line in lines]
             known = [(name, values) for name, values in told if any(value is not None for value in values)]
             if known:
@@ -96,7 +102,7 @@ def gpu_of(
         cards=tuple(map(card_of, found.cards)),
         energy_j=found.energy_joules,
         tokens_per_joule=found.tokens_per_joule,
-        events=tuple(mark_of(event, gpu.cards) for event in gpu.events),
+        events=tuple(mark_of(event, gpu.cards) for event in gpu.events if event["what"] != What.UNSUPPORTED),
     )
 
 
@@ -130,6 +136,7 @@ def card_of(found: CardFigures) -> Card:
         energy_error_j=energy.error_joules if energy else None,
         throttled_s=dict(found.throttled_s),
         lost_s=None if found.lost_ns is None else found.lost_ns / NS_PER_S,
+        unsupported=tuple(map(visible, found.unsupported)),
         notes=tuple(map(visible, found.notes)),
     )
 

@@ -96,7 +96,8 @@ class Mark(Document):
 class Card(Document):
     """A GPU over the measured window; power in W, energy in J, give or take `energy_error_j` (None: unknown).
 
-    `throttled_s`: seconds by reason. `lost_s`: when the card was lost. `notes`: what to know of its figures.
+    `throttled_s`: seconds by reason. `lost_s`: when the card was lost. `unsupported`: counters that
+    it does not give. `notes`: what to know of its figures.
     """
 
     title: str
@@ -112,6 +113,7 @@ class Card(Document):
     energy_error_j: float | None
     throttled_s: dict[str, float]
     lost_s: float | None
+    unsupported: tuple[str, ...]
     notes: tuple[str, ...]
 
 

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from math import ceil, floor, sqrt
 
+from harness.core.histogram import bottom_of
 from harness.core.visible import visible
 from harness.probe.document import (
     BehaviourDocument,
@@ -17,6 +18,7 @@ from harness.probe.document import (
     ProbeDocument,
     SpreadDocument,
 )
+from harness.probe.latency import SHARPNESS_BITS
 from harness.report.model import (
     Added,
     Changed,
@@ -26,7 +28,7 @@ from harness.report.model import (
     ProbePath,
     ProbeReport,
 )
-from harness.report.spread import About, distribution_of, quantiles_of
+from harness.report.spread import About, Counts, distribution_of, quantiles_of
 from harness.report.waterfall import shown
 
 NS_PER_MS = 1_000_000
@@ -134,7 +136,8 @@ def added(direct: LevelDocument, gateway: LevelDocument) -> Iterator[Added]:
 
 def added_at(kind: str, name: str, share: float, near: SpreadDocument, far: SpreadDocument) -> Added:
     """What lies between the two paths at one quantile, and between which bounds that is."""
-    (near_low, near_high), (far_low, far_high) = (bounds_ms(spread, share) for spread in (near, far))
+    near_low, near_high = bounds_ms(near, share)
+    far_low, far_high = bounds_ms(far, share)
     direct_ms, gateway_ms = (float(getattr(spread, f"{name}_ms")) for spread in (near, far))
     return Added(
         kind=kind,
@@ -153,13 +156,21 @@ def difference(one: float | None, other: float | None) -> float | None:
 
 
 def bounds_ms(spread: SpreadDocument, share: float) -> tuple[float | None, float | None]:
-    """Between which values a quantile lies with 95 %; None where too few values were seen to tell."""
+    """Between which values a quantile lies with 95 %; None where too few values were seen to tell.
+
+    The histogram tells a value's bucket: the bounds are the outer edges of theirs.
+    """
     counts = dict(spread.histogram)
     number = sum(counts.values())
     low, high = ranks(number, share)
-    found = [rank / number if 1 <= rank <= number else None for rank in (low, high)]
-    values = [None if one is None else quantiles_of(counts, (one,))[0] / NS_PER_MS for one in found]
-    return values[0], values[1]
+    low_ms = bottom_of(value_at(counts, low / number), SHARPNESS_BITS) / NS_PER_MS if low >= 1 else None
+    high_ms = value_at(counts, high / number) / NS_PER_MS if high <= number else None
+    return low_ms, high_ms if high_ms is None else min(high_ms, spread.max_ms)
+
+
+def value_at(counts: Counts, share: float) -> int:
+    """One quantile of counts."""
+    return quantiles_of(counts, (share,))[0]
 
 
 def ranks(number: int, share: float) -> tuple[int, int]:

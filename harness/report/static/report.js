@@ -198,7 +198,7 @@ const BUILDERS = {
 
   lane(holder) {
     const { lanes, gpu } = laneSource(holder), lane = lanes[holder.dataset.index];
-    const most = lane.unit === "%" ? [0, 100] : null, isLast = Number(holder.dataset.index) === lanes.length - 1;
+    const most = lane.unit === "%" ? [0, 104] : null, isLast = Number(holder.dataset.index) === lanes.length - 1;
     const plot = new uPlot(overTimeOptions(holder, {
       scales: { y: { range: (u, low, high) => most ?? [0, (high || 1) * 1.15] } },
       axes: [axis({ size: isLast ? 28 : 8, values: (u, splits) => splits.map(v => isLast ? `${tick(v)} s` : "") }), axis({ size: 56, space: 26 })],
@@ -232,17 +232,18 @@ const BUILDERS = {
   },
 
   sweep(holder) {
-    const key = holder.dataset.index, unit = key === "joules" ? "tokens/J" : "ms";
-    const lines = key === "joules" ? [["tokens_per_joule", "tokens/J", "s4"]] : [[`${key}_p50_ms`, "p50 ms", "s1"], [`${key}_p99_ms`, "p99 ms", "s3"]];
-    const steps = data.sweep.filter(s => s.tokens_per_s !== null && s[lines[0][0]] !== null);
-    const order = [...steps].sort((a, b) => a.tokens_per_s - b.tokens_per_s);
+    const key = holder.dataset.index, isEnergy = key === "joules", across = isEnergy ? "level" : "tokens_per_s";
+    const lines = isEnergy ? [["tokens_per_joule", "tokens/J", "s4"]] : [[`${key}_p50_ms`, "p50 ms", "s1"], [`${key}_p99_ms`, "p99 ms", "s3"]];
+    const steps = data.sweep.filter(s => s[across] !== null && s[lines[0][0]] !== null);
+    const order = [...steps].sort((a, b) => a[across] - b[across]);
+    const [unit, scale] = isEnergy ? ["tokens/J", steps.every(s => s.load.endsWith("at once")) ? "at once" : "requests/s"] : ["ms", "output tokens/s"];
     const plot = new uPlot(options(holder, {
       scales: { x: { time: false, range: (u, a, b) => [0, (b || 1) * 1.12] }, y: { range: (u, a, b) => [0, (b || 1) * 1.18] } },
-      axes: [axis({ size: 28, values: (u, s) => s.map(tick), label: "output tokens/s", labelSize: 16, labelFont: "12px system-ui" }), axis({ size: 56, label: unit, labelSize: 16, labelFont: "12px system-ui" })],
-      series: [{ label: "tokens/s", value: (u, v, i, at) => at === null ? "–" : `${digits(v)} (${order[at].load})` },
+      axes: [axis({ size: 28, values: (u, s) => s.map(tick), label: scale, labelSize: 16, labelFont: "12px system-ui" }), axis({ size: 56, label: unit, labelSize: 16, labelFont: "12px system-ui" })],
+      series: [{ label: scale, value: (u, v, i, at) => at === null ? "–" : `${digits(v)} (${order[at].load})` },
         ...lines.map(([, label, name]) => line(label, name, { paths: () => null, points: { show: true, size: 8, width: 2, fill: () => colour("card"), stroke: () => colour(name) } }))],
-      hooks: { drawAxes: [u => lines.forEach(([field, , name], i) => drawPath(u, steps, field, name, i === lines.length - 1))] },
-    }), [order.map(s => s.tokens_per_s), ...lines.map(([field]) => order.map(s => s[field]))], holder);
+      hooks: { drawAxes: [u => lines.forEach(([field, , name], i) => drawPath(u, isEnergy ? order : steps, across, field, name, i === lines.length - 1))] },
+    }), [order.map(s => s[across]), ...lines.map(([field]) => order.map(s => s[field]))], holder);
     return { plot, points: steps.length };
   },
 
@@ -379,13 +380,13 @@ function drawQuantiles(u, distribution) {
   context.restore();
 }
 
-function drawPath(u, steps, key, name, labelled) {
+function drawPath(u, steps, across, key, name, labelled) {
   const context = u.ctx, fine = devicePixelRatio;
   context.save();
   context.strokeStyle = colour(name); context.lineWidth = 1.75 * fine; context.globalAlpha = 0.8;
   context.beginPath();
   steps.forEach((s, i) => {
-    const [x, y] = [u.valToPos(s.tokens_per_s, "x", true), u.valToPos(s[key], "y", true)];
+    const [x, y] = [u.valToPos(s[across], "x", true), u.valToPos(s[key], "y", true)];
     if (i) context.lineTo(x, y); else context.moveTo(x, y);
   });
   context.stroke();
@@ -393,14 +394,14 @@ function drawPath(u, steps, key, name, labelled) {
   if (labelled) for (const s of steps) {
     context.fillStyle = s.verdict === "valid" ? colour("muted") : colour("bad");
     const text = `${tick(s.level)}${s.verdict === "valid" ? "" : " " + s.verdict}`;
-    context.fillText(text, u.valToPos(s.tokens_per_s, "x", true), u.valToPos(s[key], "y", true) - 10 * fine);
+    context.fillText(text, u.valToPos(s[across], "x", true), u.valToPos(s[key], "y", true) - 10 * fine);
   }
   context.restore();
 }
 
 function drawMarks(u, gpu) {
   const { min, max } = u.scales.x;
-  const marks = (gpu?.events ?? []).filter(mark => mark.at_s !== null && mark.at_s >= min && mark.at_s <= max && !mark.text.includes("unsupported"));
+  const marks = (gpu?.events ?? []).filter(mark => mark.at_s !== null && mark.at_s >= min && mark.at_s <= max);
   const context = u.ctx;
   context.save();
   context.strokeStyle = colour("bad"); context.lineWidth = 1.5 * devicePixelRatio;
