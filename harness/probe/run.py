@@ -43,6 +43,7 @@ SETTLE_S = 3.5
 AGAIN_S = 0.5
 KEPT_REQUESTS = 1000
 """The provider keeps so many, for the comparison with what was sent: all of the trials, and then some."""
+ADMIN_S = 60.0
 NS_PER_S = 1e9
 DIRECT, GATEWAY = "direct", "gateway"
 
@@ -206,7 +207,7 @@ def unmatched(provider: str) -> Unmatched:
 
 def told(provider: str, page: str) -> bytes:
     """A page of the provider's own."""
-    with urllib.request.urlopen(f"{provider}/__admin/{page}", timeout=10) as answer:  # noqa: S310
+    with urllib.request.urlopen(f"{provider}/__admin/{page}", timeout=ADMIN_S) as answer:  # noqa: S310
         text: bytes = answer.read()
     return text
 

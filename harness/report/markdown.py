@@ -6,12 +6,29 @@ The law of this file: text of others stands in code spans, which make no table c
 import re
 
 from harness.report import words
-from harness.report.model import Comparison, ProbeReport, RecordingReport, Report, RunReport, Verdict
+from harness.report.model import (
+    CaptureReport,
+    Comparison,
+    ProbeReport,
+    RecordingReport,
+    Report,
+    RunReport,
+    Verdict,
+)
 
 SPECIAL = re.compile(r"([\\`*_\[\]<>#|~@&])")
 SIGNS = {"valid": "✅ VALID", "invalid": "❌ INVALID", "unjudged": "⚠️ UNJUDGED"}
 OUTCOMES = {"passed": "✅ PASSED", "failed": "❌ FAILED"}
 VERDICTS = {"pass": "pass", "fail": "**fail**"}
+SWEEP = {
+    "tokens/s": "tokens_per_s",
+    "TTFT p50 ms": "ttft_p50_ms",
+    "TTFT p99 ms": "ttft_p99_ms",
+    "ICL p50 ms": "icl_p50_ms",
+    "energy J": "energy_j",
+    "tokens/J": "tokens_per_joule",
+}
+"""Titles of a sweep's columns, and the fields of its steps."""
 MOST_KINDS = 5
 type Cells = tuple[str, ...]
 
@@ -95,7 +112,19 @@ def run_parts(report: RunReport) -> list[str]:
         table(("ms", "p50", "p90", "p99", "max", "of"), *rows) if rows else "",
         " · ".join([*rates, failures_line(report)]),
         table(("asked", "came", "met"), *slos) if slos else "",
+        sweep_table(report),
     ]
+
+
+def sweep_table(report: RunReport) -> str:
+    """The runs of a sweep, with tokens a joule where there is a GPU log; nothing of a run alone."""
+    if len(report.sweep) < 2:
+        return ""
+    rows = [
+        (step.load, step.verdict, *(words.digits(getattr(step, name)) for name in SWEEP.values()))
+        for step in report.sweep
+    ]
+    return table(("load", "verdict", *SWEEP), *rows, left=2)
 
 
 def failures_line(report: RunReport) -> str:
@@ -157,7 +186,15 @@ def recording_parts(report: RecordingReport) -> list[str]:
     return [
         f"{words.whole(report.exchanges)} exchanges in {code(report.file)}",
         table(titles, *rows) if rows else "",
+        "\n".join(map(capture_line, report.captures)),
     ]
+
+
+def capture_line(capture: CaptureReport) -> str:
+    """What the cards took beside a capture."""
+    gpu = capture.gpu
+    told = [words.with_unit(gpu.energy_j, "J"), f"{words.digits(gpu.tokens_per_joule)} tokens a joule"]
+    return f"- capture {capture.id}: {words.whole(capture.exchanges)} exchanges, {', '.join(told)}"
 
 
 def probe_parts(report: ProbeReport) -> list[str]:

@@ -19,7 +19,7 @@ from harness.report.gpu import CardLog, GpuRows
 from harness.report.model import ProbeReport, RecordingReport, RunReport
 from harness.report.probe import probe_report
 from harness.report.run import RunRows, run_report
-from harness.store.gpu_log import Owner, gpu_events, gpu_samples, gpus
+from harness.store.gpu_log import Owner, gpu_events, gpu_samples, gpus, logged_captures
 from harness.store.load_runs import host_samples, load_requests, load_run, load_runs
 from harness.store.open import head_of, open_recording
 from harness.store.snapshot import MAGIC
@@ -63,9 +63,9 @@ def read_exchanges(path: Path) -> RecordingReport:
     with open_recording(path) as opened:
         told = ((exchange, derive(exchange)) for exchange in opened.exchanges())
         captures = opened.captures()
-        logs = {one.id: gpu_rows(path, Owner(capture_id=one.id)) for one in captures}
-        logged = {number: log for number, log in logs.items() if log.cards or log.events}
-        return recording_report(path.name, captures, told, logged)
+        logged = logged_captures(path) if captures else ()
+        logs = {number: gpu_rows(path, Owner(capture_id=number)) for number in logged}
+        return recording_report(path.name, captures, told, logs)
 
 
 def run_rows(path: Path, run_id: int | None = None) -> RunRows:

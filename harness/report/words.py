@@ -38,9 +38,7 @@ def change(share: float | None) -> str:
     >>> change(0.5), change(0.0)
     ('+50.0 %', '±0 %')
     """
-    if share is None:
-        return NOTHING
-    return f"{'+' if share > 0 else MINUS if share < 0 else '±'}{digits(abs(share) * 100)} %"
+    return NOTHING if share is None else f"{signed(share * 100)} %"
 
 
 def signed(value: float | None) -> str:

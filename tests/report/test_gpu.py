@@ -25,18 +25,9 @@ def path(model_server: ModelServer, cards: Environment, tmp_path_factory: pytest
     """A sweep of two runs with a card."""
     path = tmp_path_factory.mktemp("gpu") / "sweep.db"
     sizes = ("--request-count", "12", "--output-tokens", "16", "--warmup-request-count", "0")
-    options = (
-        "--target",
-        model_server.url,
-        "--sweep",
-        "concurrency=1,3",
-        "--no-null-test",
-        "--quiet",
-        *sizes,
-    )
-    command = harness_command(
-        "load", *options, "--quiet", "--gpu", "nvml", "--gpu-rate", "10", "--db", str(path)
-    )
+    options = ("--target", model_server.url, "--sweep", "concurrency=1,3", "--no-null-test", *sizes)
+    log = ("--gpu", "nvml", "--gpu-rate", "10", "--db", str(path))
+    command = harness_command("load", *options, *log, "--quiet")
     environment = cards(NVML_CARDS="1", NVML_XID="0:79@0.1")
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode in (0, 3), done.stderr
@@ -84,4 +75,6 @@ def test_a_sweep_tells_tokens_a_joule_of_each_concurrency(report: RunReport) -> 
         assert step.tokens_per_joule is not None
         assert step.tokens_per_s == pytest.approx(step.tokens_per_joule * WATTS, rel=0.1)
     assert 'data-index="joules"' in page(report)
-    assert " tokens a joule · no failures" in markdown(report)
+    told = markdown(report)
+    assert " tokens a joule · no failures" in told
+    assert [line.split(" | ")[0] for line in told.splitlines()[-2:]] == ["| 1 at once", "| 3 at once"]
