@@ -71,8 +71,6 @@ def test_litellm_streams_and_rewrites(litellm: Path, tmp_path: Path) -> None:
         ("/created", "changed"),
         ("/choices/0/finish_reason", "lost"),
         ("/stream_options/include_usage", "added"),
-    } <= {
-        (one.place, one.kind) for one in found.changes
-    }
+    } <= {(one.place, one.kind) for one in found.changes}
     limited = next(one.evidence for one in found.behaviours if one.behaviour is B.LIMITED)
     assert "the provider was asked 3 times" in limited
