@@ -11,6 +11,7 @@ import pytest
 from harness.core.errors import BadInput
 from harness.report.markdown import markdown
 from harness.report.model import Added, ProbeReport
+from harness.report.page import page
 from harness.report.probe import bounds_ms, probe_report, ranks
 from harness.report.read import holds_probe, read_probe
 from tests.plugins.probes import MS, made_level, made_levels, made_probe
@@ -82,6 +83,12 @@ def test_distributions_keep_the_probes_own_figures(report: ProbeReport) -> None:
     assert gateway.events.curve_ms[-1] == pytest.approx(2.02, rel=0.01)
 
 
+def test_a_probe_of_nothing_is_a_report_too() -> None:
+    nothing = probe_report("a.json", made_probe(levels=[], behaviours=[], floor=[], changes=[], added=[]))
+    assert "<h1>http://gateway/seen</h1>" in page(nothing)
+    assert markdown(nothing).count("\n") == 1
+
+
 def test_a_probe_without_streams_is_a_report_too() -> None:
     empty = made_level("gateway", 1, [])
     found = probe_report("a.json", made_probe(levels=[empty]))
@@ -123,7 +130,10 @@ def changed(**fields: Any) -> str:
     return json.dumps(made_probe().model_dump(mode="json") | fields, indent=1)
 
 
+NEGATIVE = {"count": 1, "p50_ms": 1, "p90_ms": 1, "p99_ms": 1, "max_ms": 1, "histogram": [[5, -1]]}
+LEVEL = {"path": "direct", "concurrency": 1, "streams": 1, "failed": 0, "ttft": NEGATIVE, "events": None}
 REFUSED = {
+    "impossible counts": (changed(levels=[{**LEVEL, "merged": 0}]), "levels.0.ttft: holds a bucket without"),
     "cut off": (changed()[:5000], "is no whole JSON document: was the probe broken off?"),
     "of another version": (
         changed(version="9", new=[]),

@@ -341,7 +341,7 @@ function roomy(u, splits) {
   const wide = splits.length > 1 && u.valToPos(splits.at(-1), "x") - u.valToPos(splits[0], "x") > splits.length * 34;
   return splits.map(v => {
     const at = u.valToPos(v, "x");
-    if ((wide || Math.abs(Math.log10(v) % 1) < 1e-9 || splits.length < 5) && at - last > 30) { last = at; return v; }
+    if ((wide || Math.abs(Math.log10(v) % 1) < 1e-9 || splits.length < 5) && at - last > 38) { last = at; return v; }
     return null;
   });
 }
