@@ -93,7 +93,7 @@ function options(holder, more) {
   const high = parseInt(getComputedStyle(holder).getPropertyValue("--high"), 10);
   return {
     width: Math.max(200, holder.clientWidth), height: high - (more.legend?.show === false || holder.closest(".lanes") ? 0 : 24),
-    pxAlign: 1, padding: [8, 12, 0, 0],
+    pxAlign: 1, padding: [8, 20, 0, 0],
     ...more,
     cursor: { points: { size: 7 }, drag: { x: false, y: false }, ...more.cursor },
     legend: { markers: { width: 0, fill: (u, i) => `var(--${u.series[i].named ?? "muted"})` }, ...more.legend },
@@ -220,7 +220,7 @@ const BUILDERS = {
     const tables = shown.map(d => [[d.edges_ms[0], ...d.curve_ms.map(at => Math.max(at, d.edges_ms[0]))], [0, ...d.curve_share.map(s => s * 100)]]);
     const joined = tables.length === 1 ? ascending(tables[0]) : uPlot.join(tables.map(ascending));
     const plot = new uPlot(options(holder, {
-      padding: [inside ? 18 : 8, 12, 0, 0],
+      padding: [inside ? 18 : 8, 20, 0, 0],
       scales: { x: { time: false, distr: isLog ? 3 : 1, range: () => [low, high] }, y: { range: () => [0, 100] } },
       axes: [isLog ? logAxis() : axis({ size: 28 }),
         axis({ size: 46, values: (u, s) => s.map(v => `${v} %`), splits: () => [0, 25, 50, 75, 100] })],
