@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 
-NS_PER_S = 1_000_000_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -35,4 +34,4 @@ def wall_ns(started_at: str) -> int:
         raise ValueError("no time zone")
     since = moment - EPOCH
     seconds = since.days * 86_400 + since.seconds
-    return seconds * NS_PER_S + int(digits[:9].ljust(9, "0"))
+    return seconds * 1_000_000_000 + int(digits[:9].ljust(9, "0"))
