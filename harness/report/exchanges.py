@@ -75,6 +75,35 @@ class Line:
     marks_us: tuple[int, ...]
 
 
+@dataclass(slots=True)
+class RecordingTally:
+    """What all exchanges amount to. `captures`: those that have a GPU log, by id."""
+
+    captures: Mapping[int, CaptureTally]
+    models: dict[tuple[str, str], ModelTally] = field(default_factory=dict)
+    lines: list[Line] = field(default_factory=list)
+    marks: int = 0
+    untimed: int = 0
+    states: Counter[str] = field(default_factory=Counter)
+    upstreams: Counter[str] = field(default_factory=Counter)
+    dates: list[str] = field(default_factory=list)
+
+    def add(self, exchange: Exchange, derived: Derived) -> None:
+        """Take in an exchange."""
+        key = shown(derived.model or NO_MODEL), derived.dialect
+        self.models.setdefault(key, ModelTally()).add(exchange, derived)
+        if exchange.capture in self.captures:
+            self.captures[exchange.capture].add(exchange, derived)
+        self.untimed += not exchange.timing_known
+        self.states[exchange.state.value] += 1
+        self.upstreams[visible(exchange.upstream)] += 1
+        self.dates += [visible(exchange.started_at)] if exchange.started_at else []
+        self.marks += len(derived.content_ns)
+        if exchange.timing_known and len(self.lines) < MOST_ROWS and self.marks <= MOST_MARKS:
+            marks_us = tuple(map(rounded, derived.content_ns))
+            self.lines.append(Line(key, exchange, derived.usage.output, marks_us))
+
+
 def recording_report(
     file: str,
     captures: Sequence[Capture],
@@ -82,38 +111,22 @@ def recording_report(
     gpus: Mapping[int, GpuRows],
 ) -> RecordingReport:
     """The document of the exchanges, which are read once, in their order. `gpus`: GPU logs by capture."""
-    logged = {one.id: CaptureTally(one) for one in captures if one.id in gpus}
-    tallies: dict[tuple[str, str], ModelTally] = {}
-    lines: list[Line] = []
-    states: Counter[str] = Counter()
-    count = untimed = marks = 0
-    dates: list[str] = []
-    upstreams: Counter[str] = Counter()
+    tally = RecordingTally({one.id: CaptureTally(one) for one in captures if one.id in gpus})
     for exchange, derived in exchanges:
-        key = shown(derived.model or NO_MODEL), derived.dialect
-        tallies.setdefault(key, ModelTally()).add(exchange, derived)
-        if exchange.capture in logged:
-            logged[exchange.capture].add(exchange, derived)
-        count, untimed = count + 1, untimed + (not exchange.timing_known)
-        states[exchange.state.value] += 1
-        upstreams[visible(exchange.upstream)] += 1
-        dates += [visible(exchange.started_at)] if exchange.started_at else []
-        marks += len(derived.content_ns)
-        if exchange.timing_known and len(lines) < MOST_ROWS and marks <= MOST_MARKS:
-            lines.append(Line(key, exchange, derived.usage.output, tuple(map(rounded, derived.content_ns))))
-    keys = sorted(tallies)
+        tally.add(exchange, derived)
+    keys, count = sorted(tally.models), tally.states.total()
     return RecordingReport(
         file=visible(file),
         exchanges=count,
-        untimed=untimed,
-        states=dict(states.most_common()),
-        first_at=min(dates, default=None),
-        last_at=max(dates, default=None),
+        untimed=tally.untimed,
+        states=dict(tally.states.most_common()),
+        first_at=min(tally.dates, default=None),
+        last_at=max(tally.dates, default=None),
         hosts=tuple(dict.fromkeys(visible(capture.host) for capture in captures)),
-        upstreams=tuple(name for name in upstreams if name),
-        models=tuple(tallies[key].report(*key) for key in keys),
-        timelines=timelines_of(lines, keys, count - untimed - len(lines)),
-        captures=tuple(tally.report(gpus[number]) for number, tally in logged.items()),
+        upstreams=tuple(name for name in tally.upstreams if name),
+        models=tuple(tally.models[key].report(*key) for key in keys),
+        timelines=timelines_of(tally.lines, keys, count - tally.untimed - len(tally.lines)),
+        captures=tuple(one.report(gpus[number]) for number, one in tally.captures.items()),
     )
 
 
