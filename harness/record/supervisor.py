@@ -21,6 +21,7 @@ from typing import Any
 
 from harness.core.hosts import Hosts
 from harness.core.redaction import Redactor, Rules
+from harness.core.run_secrets import RunSecrets, secrets_of
 from harness.core.url import server_url
 from harness.record.anchor import Anchor
 from harness.record.child import Child
@@ -43,7 +44,8 @@ type Program = Callable[[Mapping[str, str]], Awaitable[int]]
 class Settings:
     """What is recorded, where to, and how. `port` 0: any free ones; else consecutive ones from there.
 
-    `check` is a command that checks exchanges (`harness.record.feed` says how); none: nobody does.
+    `rules` say what is secret; None: nothing is. `check` is a command that checks exchanges
+    (`harness.record.feed` says how); none: nobody does.
     `stats_s`: how often it is said what recording costs; 0: never while it runs.
     """
 
@@ -51,7 +53,7 @@ class Settings:
     db: Path
     host: str
     port: int
-    redact: bool = True
+    rules: Rules | None = field(default_factory=Rules.default)
     lines: str = "text"
     limit: int = LIMIT
     check: Sequence[str] = ()
@@ -80,7 +82,7 @@ class Outcome:
     No `failures`: all is there. `check`: how many were `checked`, `wrong` and `unchecked`; None where
     nobody checked. `capture`: its id in the file, and `anchor` its clock. `passed`: what was not to be
     recorded, by kind (`harness.record.message.Passed`). `cost`: what recording cost
-    (`harness.record.cost`), None where nobody was left to say so.
+    (`harness.record.cost`), None where nobody was left to say so. `masked`: places by rule.
     """
 
     states: Mapping[str, int] | None
@@ -90,6 +92,7 @@ class Outcome:
     capture: int | None = None
     anchor: Anchor | None = None
     passed: Mapping[str, int] = field(default_factory=dict)
+    masked: Mapping[str, int] = field(default_factory=dict)
     cost: Cost | None = None
 
 
@@ -135,6 +138,7 @@ class Supervisor:
             capture=writer.report.get("capture"),
             anchor=self.anchor,
             passed=writer.report.get("passed", {}),
+            masked=writer.report.get("masked", {}),
             cost=whole_cost(writer.report.get("cost"), time.process_time_ns() - began_ns),
         )
 
@@ -175,7 +179,7 @@ class Supervisor:
             anchor=asdict(self.anchor),
             versions=versions(),
             host=machine(),
-            redact=settings.redact,
+            rules=settings.rules.to_json() if settings.rules else None,
             lines=settings.lines,
             check=settings.check,
             stats=settings.stats_s > 0,
@@ -183,7 +187,7 @@ class Supervisor:
 
     def announce(self, *, hints: bool) -> None:
         """One line a listener, on stdout; behind a forward proxy's, what a client needs to be told."""
-        redactor = Redactor(Rules.default() if self.settings.redact else Rules())
+        redactor = Redactor(self.settings.rules or Rules(), RunSecrets(secrets_of(os.environ)))
         if self.settings.forward:
             listed = [str(hosts) for hosts in self.settings.forward.hosts]
             listed += [upstream.shown(redactor) for upstream in self.settings.upstreams]

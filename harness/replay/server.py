@@ -18,6 +18,7 @@ from harness.core.document import Document
 from harness.core.errors import BadInput
 from harness.core.exchange import Exchange, path_of
 from harness.core.redaction import Rules
+from harness.core.run_secrets import RunSecrets, secrets_of
 from harness.core.url import origin_text, server_url
 from harness.core.visible import counted
 from harness.kernel_stamps import enable
@@ -38,15 +39,16 @@ BACKLOG = 4096
 class Settings:
     """Where to listen (port 0: any free one) and how to play (speed 1: as recorded, 0: at once).
 
-    `write_log` is a file for the times of all writes (`harness.replay.write_log`); None: no log.
-    `connection` makes those of clients; `hints` are lines for people who start their client themselves,
-    given our URL.
+    `write_log` is a file for the times of all writes (`harness.replay.write_log`); None: no log. So many
+    `kept_requests` are told at `/__admin/received`. `connection` makes those of clients; `hints` are lines
+    for people who start their client themselves, given our URL.
     """
 
     host: str = "127.0.0.1"
     port: int = 0
     speed: float = 1.0
     write_log: Path | None = None
+    kept_requests: int = 0
     connection: Callable[..., Connection] = Connection
     hints: Callable[[str], Iterable[str]] = lambda _url: ()
 
@@ -59,7 +61,7 @@ def load(paths: Iterable[Path], *, keep_connect: bool, by_origin: bool = False) 
     files = list(dict.fromkeys(paths))
     with ExitStack() as stack:
         recordings = [stack.enter_context(open_recording(path)) for path in files]
-        library: Library[Recorded] = Library(rules_of(recordings))
+        library: Library[Recorded] = Library(rules_of(recordings), RunSecrets(secrets_of(os.environ)))
         for prefix, recording in zip(prefixes_of(files), recordings, strict=True):
             for exchange in recording.exchanges():
                 answer = Recorded(exchange, keep_connect=keep_connect)
@@ -142,6 +144,7 @@ async def serve(
     loop = asyncio.get_running_loop()
     pacer = Pacer(loop)
     site = Site(library, pacer.lateness, settings.speed, tell_miss, guard)
+    site.keep_requests(settings.kept_requests)
     connections: set[Connection] = set()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
