@@ -33,8 +33,9 @@ setup: $(READY) ## set up .venv (every other target does this first)
 demo: $(READY) ## the tour: record, list, replay and verify a real model server
 	$(BIN)/harness demo $(ARGS)
 
+# More workers than cores, since the dearest files wait for most of their time (tests/plugins/order.py).
 test: $(READY) ## all tests but the slow ones, with coverage
-	$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered $(ARGS)
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered $(ARGS)
 
 slow: $(READY) ## the tests that need another tool's heavy environment
 	$(BIN)/pytest -m slow $(ARGS)

@@ -1,0 +1,23 @@
+"""Files whose tests wait for processes run first, those that only compute last.
+
+So the workers of pytest-xdist, which take a file at a time, end together: what is left over at the end is
+short. Within a file the order stays. `make test` has as many workers as there is waiting to fill.
+"""
+
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parents[1]
+DEAR = ("probe", "loadtests", "cli", "record", "replay", "demo", "load")
+"""Folders of files that start programs, those with the dearest files first."""
+
+
+def place(path: Path) -> int:
+    """Where a file's folder stands among the dear ones; all others come after them."""
+    folder = path.relative_to(TESTS).parts[0]
+    return DEAR.index(folder) if folder in DEAR else len(DEAR)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: place(item.path))
