@@ -1,4 +1,4 @@
-"""Files whose tests wait for processes run first, those that only compute last.
+"""Files whose tests wait for processes run first, the shortest last.
 
 So the workers of pytest-xdist, which take a file at a time, end together: what is left over at the end is
 short. Within a file the order stays. `make test` has as many workers as there is waiting to fill.
@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parents[1]
-DEAR = ("probe", "loadtests", "cli", "record", "replay", "demo", "load")
-"""Folders of files that start programs, those with the dearest files first."""
+DEAR = ("probe", "loadtests", "cli", "report", "record", "replay", "demo", "load", "convert", "validate")
+"""Folders of files that start programs or compute for long, those with the longest files first."""
 
 
 def place(path: Path) -> int:
