@@ -12,16 +12,19 @@ import platform
 import signal
 import socket
 import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from harness.core.redaction import Redactor, Rules
+from harness.core.run_secrets import RunSecrets, secrets_of
 from harness.core.url import server_url
 from harness.record.anchor import Anchor
 from harness.record.child import Child
+from harness.record.cost import Cost, whole_cost
 from harness.record.handover import LIMIT, WRITER_GONE
 from harness.record.ports import free_ports
 from harness.record.upstream import Upstream
@@ -37,17 +40,20 @@ type Program = Callable[[Mapping[str, str]], Awaitable[int]]
 class Settings:
     """What is recorded, where to, and how. `port` 0: any free ones; else consecutive ones from there.
 
-    `check` is a command that checks exchanges (`harness.record.feed` says how); none: nobody does.
+    `rules` say what is secret; None: nothing is. `check` is a command that checks exchanges
+    (`harness.record.feed` says how); none: nobody does.
+    `stats_s`: how often it is said what recording costs; 0: never while it runs.
     """
 
     upstreams: tuple[Upstream, ...]
     db: Path
     host: str
     port: int
-    redact: bool = True
+    rules: Rules | None = field(default_factory=Rules.default)
     lines: str = "text"
     limit: int = LIMIT
     check: Sequence[str] = ()
+    stats_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,8 @@ class Outcome:
     """How a run went: exchanges by state (None: nobody counted to the end), and why some may be missing.
 
     No `failures`: all is there. `check`: how many were `checked`, `wrong` and `unchecked`; None where
-    nobody checked. `capture`: its id in the file, and `anchor` its clock.
+    nobody checked. `capture`: its id in the file, and `anchor` its clock. `cost`: what recording cost
+    (`harness.record.cost`), None where nobody was left to say so. `masked`: places by rule.
     """
 
     states: Mapping[str, int] | None
@@ -64,6 +71,8 @@ class Outcome:
     check: Mapping[str, int] | None = None
     capture: int | None = None
     anchor: Anchor | None = None
+    masked: Mapping[str, int] = field(default_factory=dict)
+    cost: Cost | None = None
 
 
 def record(settings: Settings, program: Program | None) -> Outcome:
@@ -94,6 +103,7 @@ class Supervisor:
         try:
             await self.get_ready(proxy, writer)
             self.announce()
+            began_ns = time.process_time_ns()
             code = await self.until_over(program, proxy, writer)
         finally:
             await self.stop(proxy, writer)
@@ -104,6 +114,8 @@ class Supervisor:
             check=self.checked(writer),
             capture=writer.report.get("capture"),
             anchor=self.anchor,
+            masked=writer.report.get("masked", {}),
+            cost=whole_cost(writer.report.get("cost"), time.process_time_ns() - began_ns),
         )
 
     def checked(self, writer: Child) -> Mapping[str, int] | None:
@@ -115,7 +127,9 @@ class Supervisor:
         """Open the listeners, then the recording, so that nothing is written if a port is in use."""
         settings = self.settings
         listeners = {port: asdict(upstream) for port, upstream in self.listeners.items()}
-        await proxy.ready(host=settings.host, upstreams=listeners, limit=settings.limit)
+        await proxy.ready(
+            host=settings.host, upstreams=listeners, limit=settings.limit, stats_s=settings.stats_s
+        )
         self.anchor = Anchor.now()
         await writer.ready(
             db=str(settings.db),
@@ -123,14 +137,15 @@ class Supervisor:
             anchor=asdict(self.anchor),
             versions=versions(),
             host=machine(),
-            redact=settings.redact,
+            rules=settings.rules.to_json() if settings.rules else None,
             lines=settings.lines,
             check=settings.check,
+            stats=settings.stats_s > 0,
         )
 
     def announce(self) -> None:
         """One line a listener, on stdout."""
-        redactor = Redactor(Rules.default() if self.settings.redact else Rules())
+        redactor = Redactor(self.settings.rules or Rules(), RunSecrets(secrets_of(os.environ)))
         for upstream in self.settings.upstreams:
             shown, url = upstream.shown(redactor), self.urls[upstream.name]
             print(f"harness record: {upstream.name} ({shown}) listening on {url}", flush=True)
