@@ -15,8 +15,7 @@ DEAR = ("probe", "loadtests", "cli", "report", "record", "replay", "demo", "load
 
 def place(path: Path) -> int:
     """Where a file's folder stands among the dear ones; all others come after them."""
-    folder = path.relative_to(TESTS).parts[0]
-    return DEAR.index(folder) if folder in DEAR else len(DEAR)
+    return next((at for at, name in enumerate(DEAR) if TESTS / name in path.parents), len(DEAR))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
