@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from harness.replay.gate import Limits
     from harness.replay.server import Outcome
 
+SHOWN = 10
+"""Lines of the summary that are alike."""
+
 Fault = Annotated[
     list[str] | None,
     typer.Option(
@@ -83,12 +86,22 @@ def limits_from(keys: Sequence[str] | None, requests: int | None, tokens: int | 
         raise BadInput(f"--api-key: {error}") from None
 
 
+def shortened(lines: Sequence[str]) -> Iterator[str]:
+    """The first of some lines, and how many more there are."""
+    yield from (f"  {line}" for line in lines[:SHOWN])
+    if len(lines) > SHOWN:
+        yield f"  {lines[0].partition(':')[0]}: and {len(lines) - SHOWN} more"
+
+
 def summary(outcome: "Outcome") -> Iterator[str]:
     """What the closing lines say of faults and refusals; nothing where there were none."""
-    for words, times in outcome.faults.items():
-        yield f"  fault: {visible(words)}: {counted(times, 'time')}"
-    for words, times in outcome.unfit_faults.items():
-        yield f"  fault that did not fit: {visible(words)}: {counted(times, 'time')}"
+    yield from shortened(
+        [f"fault: {visible(words)}: {counted(n, 'time')}" for words, n in outcome.faults.items()]
+    )
+    unfit = outcome.unfit_faults.items()
+    yield from shortened(
+        [f"fault that did not fit: {visible(words)}: {counted(n, 'time')}" for words, n in unfit]
+    )
     for rule in outcome.idle_faults:
         yield f"  fault never played: {visible(rule)}"
     refused = outcome.refused

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from inspect import Parameter, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 import typer
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -74,8 +74,9 @@ def long_name(mark: Any, parameter: str) -> str:
 
 
 def is_list(hint: Any) -> bool:
-    """Whether an option can be given several times."""
-    return get_origin(hint.__origin__) is list
+    """Whether an option can be given several times: its type is a list, or one or nothing."""
+    kind = hint.__origin__
+    return any(get_origin(one) is list for one in (kind, *get_args(kind)))
 
 
 def is_option(mark: object) -> bool:

@@ -89,11 +89,16 @@ def quoted(value: object) -> str:
     return f'"{text}"' if "," in text or ";" in text else text
 
 
+SSE, NDJSON, PLAIN = "SSE", "NDJSON", "plain"
+ANY, STREAMS = (SSE, NDJSON, PLAIN), (SSE, NDJSON)
+
+
 class Fault(Document):
-    """Any fault. `needs_body`: whether it does something to the answer's body."""
+    """Any fault. `needs_body`: it does something to the answer's body; `of`: to the bodies of these forms."""
 
     kind: str
     needs_body: ClassVar[bool] = True
+    of: ClassVar[tuple[str, ...]] = ANY
 
     def words(self) -> str:
         """As it is written in a request's header.
@@ -123,7 +128,7 @@ class HttpError(Fault):
     """An error status in the API's own form, with its headers, before anything is matched."""
 
     kind: Literal["error"]
-    status: Annotated[int, Field(ge=400, le=599)] = 500
+    status: Annotated[int, Field(ge=400, le=599)]
     retry_after: Seconds | None = None
     message: Line = ""
     headers: Annotated[dict[str, Line], AfterValidator(field_names)] = Field(default_factory=dict)
@@ -173,6 +178,7 @@ class NoTerminator(Fault):
     """The stream ends properly, but without what ends it in its API, such as `[DONE]`."""
 
     kind: Literal["no-terminator"]
+    of: ClassVar[tuple[str, ...]] = STREAMS
 
 
 class Duplicate(Fault):
@@ -180,6 +186,7 @@ class Duplicate(Fault):
 
     kind: Literal["duplicate"]
     event: Count = 1
+    of: ClassVar[tuple[str, ...]] = STREAMS
 
 
 class Delay(Fault):
@@ -204,6 +211,7 @@ class Comments(Fault):
     kind: Literal["comments"]
     text: Line = "ping"
     each: Count = 1
+    of: ClassVar[tuple[str, ...]] = (SSE, PLAIN)
 
 
 MODELS: tuple[type[Fault], ...] = (
@@ -237,7 +245,8 @@ def said_of(error: ErrorDetails, model: type[Document], name: str) -> str:
     where = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":
         return f"{where}: {name} has no such field; it has {', '.join(names_of(model)) or 'none'}"
-    message = error["msg"].removeprefix("Value error, ")
+    missing = error["type"] == "missing"
+    message = "is missing" if missing else error["msg"].removeprefix("Value error, ")
     return f"{where}: {message}" if where else message
 
 

@@ -20,7 +20,7 @@ from harness.replay.answers import Recorded, instant
 from harness.replay.connection import Answer
 from harness.replay.errors import openai_error
 from harness.replay.faults import Choice, Faults
-from harness.replay.gate import Gate, Limits
+from harness.replay.gate import FREE, Gate, Limits
 from harness.replay.match import Library
 from harness.replay.reader import Incoming
 from harness.replay.site import ADMIN, Site
@@ -77,7 +77,8 @@ class Door:
         """The fault of a request: its own, else the rules'. ValueError for a wish that cannot be read."""
         wish = wishes.get(MARK)
         if wish is None:
-            return self.faults.choose(incoming, self.paths(incoming)) if self.faults.rules else None
+            ruled = self.faults.rules and incoming.request.method not in FREE
+            return self.faults.choose(incoming, self.paths(incoming)) if ruled else None
         try:
             return None if wish.strip() == NO_FAULT else Choice(fault_in(wish))
         except ValueError as error:

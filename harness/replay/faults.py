@@ -30,6 +30,8 @@ from harness.replay.reader import Incoming
 
 KEPT = 100
 """Faults that are remembered, and plans."""
+COUNTED = 1000
+"""Faults that are counted each for itself; of more, only the kind is."""
 RETRY_NS = NS_PER_S
 """When to come again after a 429 that does not say."""
 REQUESTS, TOKENS, TOKENS_LEFT = 500, 200_000, 150_000
@@ -65,8 +67,6 @@ class Faults:
 
     def choose(self, incoming: Incoming, paths: Sequence[str]) -> Choice | None:
         """The fault that the rules have for a request. `paths`: the names of its path, without query."""
-        if not self.rules:
-            return None
         rule = chosen(self.rules, paths, lambda: requested_model(incoming.request) or "")
         return Choice(rule.fault, rule) if rule else None
 
@@ -96,7 +96,8 @@ class Faults:
     def note(self, incoming: Incoming, choice: Choice, unfit: str | None = None) -> None:
         """Count a fault that is played, or is not, and say so on stderr at once."""
         words = choice.fault.words()
-        (self.unfit if unfit else self.played)[words] += 1
+        counts = self.unfit if unfit else self.played
+        counts[words if words in counts or len(counts) < COUNTED else choice.fault.kind] += 1
         if choice.rule:
             choice.rule.unfit += unfit is not None
             choice.rule.played += unfit is None

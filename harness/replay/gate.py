@@ -39,7 +39,7 @@ NAMED_WAYS = {
 }
 CHALLENGES: dict[Api, Headers] = {Api.OPENAI: (("www-authenticate", 'Bearer realm="harness"'),)}
 FREE = frozenset({"OPTIONS"})
-"""Methods that ask for no key: a browser's preflight carries none (Fetch, 3.3.5)."""
+"""Methods that are asked for nothing, and get no fault by a rule: a browser's preflight carries no key."""
 
 
 @dataclass(frozen=True, slots=True)
