@@ -18,6 +18,8 @@ from harness.core.document import Document
 NS_PER_S = 1_000_000_000
 UNITS_NS = {"ms": NS_PER_S // 1000, "s": NS_PER_S, "m": 60 * NS_PER_S}
 DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m)")
+LONGEST_NAME = 40
+"""Of a name that is none, so much is repeated."""
 LONGEST_NS = 24 * 3600 * NS_PER_S
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """The name of a header (RFC 9110, 5.6.2)."""
@@ -226,7 +228,7 @@ def fault_of(fields: Mapping[str, Any]) -> Fault:
     kind = fields.get("kind")
     model = KINDS.get(kind) if isinstance(kind, str) else None
     if model is None:
-        said = "is missing" if kind is None else f"there is no fault {kind!r}"
+        said = "is missing" if kind is None else f"there is no fault {str(kind)[:LONGEST_NAME]!r}"
         raise ValueError(f"kind: {said}; there are {', '.join(KINDS)}")
     return checked(model, fields, str(kind))
 
@@ -242,7 +244,7 @@ def checked[T: Document](model: type[T], fields: Mapping[str, Any], name: str) -
 
 def said_of(error: ErrorDetails, model: type[Document], name: str) -> str:
     """What is wrong with a field, in words."""
-    where = ".".join(map(str, error["loc"]))
+    where = ".".join(map(str, error["loc"]))[:LONGEST_NAME]
     if error["type"] == "extra_forbidden":
         return f"{where}: {name} has no such field; it has {', '.join(names_of(model)) or 'none'}"
     missing = error["type"] == "missing"

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from harness.core.ndjson import NdjsonDecoder
-from harness.core.sse import SseDecoder
+from harness.core.sse import SseDecoder, plain_datas
 from harness.core.timeline import Framing
 
+FRAME = b"data: \n\n"
 LINE = re.compile(rb"[^\n]*\n|[^\n]+")
 
 
@@ -33,8 +34,14 @@ def spans_of(framing: Framing | None, body: bytes) -> tuple[Span, ...]:
 
 
 def sse_ends(body: bytes) -> Iterator[tuple[int, str | None, bytes]]:
-    """Where each SSE event ends."""
-    decoder, at = SseDecoder(), 0
+    """Where each SSE event ends; those of most streams are found by splitting."""
+    at = 0
+    for data in (plain := plain_datas(body)):
+        at += len(FRAME) + len(data)
+        yield at, None, data
+    if plain:
+        return
+    decoder = SseDecoder()
     for line in body.splitlines(keepends=True):  # of bytes: at LF, CR and CRLF
         at += len(line)
         yield from ((at, event.name, event.data) for event in decoder.feed(line) if not event.comment)

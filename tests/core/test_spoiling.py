@@ -238,6 +238,13 @@ def test_spans_are_whole_and_end_to_end(newline: bytes) -> None:
     assert b"".join(body[span.start : span.end] for span in spans) == body
 
 
+def test_spans_of_a_plain_stream_are_those_that_the_decoder_finds() -> None:
+    plain = b"data: 1\n\ndata: \n\ndata: data: 2\n\n"
+    decoded = spans_of(Framing.SSE, plain + b": end\n\n")
+    assert spans_of(Framing.SSE, plain) == decoded
+    assert [span.end for span in decoded] == [9, 17, 32]
+
+
 def test_spans_of_lines() -> None:
     body = b'\n{"a": "\r"}\r\n\n{"b": 1}'
     spans = spans_of(Framing.NDJSON, body)
