@@ -24,7 +24,7 @@ from harness.core.spoiling import MARK, Unfit, spoil, without
 from harness.core.visible import visible
 from harness.replay.answers import Recorded, instant
 from harness.replay.connection import Answer
-from harness.replay.heads import with_headers
+from harness.replay.heads import headers_named, with_headers
 from harness.replay.playback import Client, Ending, Playback, assemble, playback
 from harness.replay.reader import Incoming
 
@@ -36,6 +36,7 @@ RETRY_NS = NS_PER_S
 """When to come again after a 429 that does not say."""
 REQUESTS, TOKENS, TOKENS_LEFT = 500, 200_000, 150_000
 """What the headers of a played 429 say: limits a minute, of which the requests are used up."""
+MARKS = "x-harness-"
 WITHOUT_BODY = "the answer to HEAD has no body"
 UNANSWERED = "nothing that was recorded answers this request"
 
@@ -86,6 +87,8 @@ class Faults:
             if incoming.client.head and choice.fault.needs_body:
                 raise Unfit(WITHOUT_BODY)
             plan = self.plan(choice.fault, recorded, incoming.client, answer.speed)
+            if answer.playback is not recorded.playback(incoming.client):  # marked by whoever made it
+                plan = with_headers(plan, headers_named(answer.playback, MARKS))
         except Unfit as why:
             self.note(incoming, choice, str(why))
             mark = (MARK, f"none; {choice.fault.kind}: {why}")

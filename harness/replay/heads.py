@@ -12,6 +12,13 @@ from harness.replay.playback import Playback
 HEAD_END = b"\r\n\r\n"
 
 
+def headers_named(played: Playback, prefix: str) -> Headers:
+    """The headers of a playback whose names begin so (in lower case)."""
+    head = played.blob[: max(0, played.blob.find(HEAD_END))].decode("utf-8", "surrogateescape")
+    pairs = (line.partition(": ") for line in head.split("\r\n")[1:])
+    return tuple((name, value) for name, _, value in pairs if name.lower().startswith(prefix))
+
+
 def with_headers(played: Playback, headers: Headers, dropped: tuple[str, ...] = ()) -> Playback:
     """The playback with these headers, and without those whose names (in lower case) begin as `dropped`.
 

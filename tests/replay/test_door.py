@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -9,12 +10,14 @@ import pytest
 
 from harness.core import admin
 from harness.core.exchange import Exchange, Headers, Request, Response
-from harness.core.fault_rules import rules_of
+from harness.core.fault_rules import fault_in, rules_of
 from harness.core.redaction import Rules
 from harness.replay.answers import Recorded
 from harness.replay.connection import Answer
 from harness.replay.door import Door
+from harness.replay.faults import Choice
 from harness.replay.gate import NO_LIMITS, Limits
+from harness.replay.heads import with_headers
 from harness.replay.match import Library
 from harness.replay.pacer import Lateness
 from harness.replay.playback import Client, Ending
@@ -167,6 +170,15 @@ def test_head_has_no_body_to_spoil() -> None:
     assert head(answer)["x-harness-fault"] == "none; cut: the answer to HEAD has no body"
     late = door("delay; for=1s").answer(asking(method="HEAD", x_harness_exchange="1"))
     assert late.playback.due[0] == 5 * S
+
+
+def test_what_an_answer_was_marked_with_stays_beside_its_fault() -> None:
+    one = door()
+    choice = Choice(fault_in("cut; event=1"))
+    answer = one.site.answer(asking())
+    marked = replace(answer, playback=with_headers(answer.playback, (("x-harness-match", "fuzzy 0.9"),)))
+    found = head(one.faults.spoiled(asking(), choice, marked))
+    assert (found["x-harness-match"], found["x-harness-fault"]) == ("fuzzy 0.9", "cut; event=1")
 
 
 def test_plans_are_kept() -> None:

@@ -3,7 +3,7 @@
 import itertools
 
 from harness.core.exchange import Exchange, Request, Response, State
-from harness.replay.heads import with_headers
+from harness.replay.heads import headers_named, with_headers
 from harness.replay.playback import Client, Playback, playback
 
 HEADERS = (("Content-Type", "text/plain"), ("X-Ratelimit-Limit", "9"), ("x-note", "caf\udce9"))
@@ -25,6 +25,12 @@ def test_only_the_head_is_another() -> None:
         b"x-new: 1\r\nx-more: 2\r\n\r\n"
     )
     assert b"x-note: caf\xe9" in head
+
+
+def test_headers_are_found_by_how_their_names_begin() -> None:
+    made = playback(Exchange(Request("GET", "http://u/"), RESPONSE), Client())
+    assert headers_named(made, "x-") == HEADERS[1:]
+    assert headers_named(Playback(b"", made.due, made.ends, made.ending), "x-") == ()
 
 
 def test_a_broken_connection_has_no_head() -> None:
