@@ -1,7 +1,7 @@
 """What the commands that change recordings share: which exchanges are meant, and where the result goes."""
 
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,11 +12,16 @@ from harness.core.visible import counted
 
 if TYPE_CHECKING:
     from harness.store.listing import Listed
+    from harness.store.selection import Selection
 
 RecordingPath = Annotated[Path, typer.Argument(help="Recording (.db) or interchange file (.jsonl).")]
 Exchanges = Annotated[
-    list[str],
-    typer.Argument(metavar="ID", help="Exchanges by id, as `harness ls` lists them; 5-9 is five of them."),
+    list[str] | None,
+    typer.Argument(
+        metavar="ID",
+        show_default=False,
+        help="Exchanges by id, as `harness ls` lists them; 5-9 is five of them.",
+    ),
 ]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", help="File to write. [default: the recording itself]")
@@ -32,7 +37,29 @@ def listing_of(recording: Path) -> "list[Listed]":
         return list(opened.listing())
 
 
-def chosen(words: Iterable[str], ids: Collection[int], recording: Path) -> set[int]:
+def chosen(
+    recording: Path, words: Sequence[str] | None, selection: "Selection"
+) -> "tuple[list[Listed], set[int]]":
+    """All exchanges at a glance, and the ids of those that are meant, by numbers, by filters or by both.
+
+    BadInput: nothing is asked for, or nothing is meant.
+    """
+    from harness.store.open import open_recording  # noqa: PLC0415
+    from harness.store.selection import ALL, listing  # noqa: PLC0415
+
+    if not words and selection == ALL:
+        raise BadInput("name exchanges: by id, or by filters such as --model or --state")
+    with open_recording(recording) as opened:
+        rows = list(opened.listing())
+        ids = {row.id for row in listing(opened, selection)}
+    if words:
+        ids &= numbered(words, {row.id for row in rows}, recording)
+    if not ids:
+        raise BadInput(f"{recording} holds no exchange that is meant: 'harness ls' takes the same filters")
+    return rows, ids
+
+
+def numbered(words: Iterable[str], ids: Collection[int], recording: Path) -> set[int]:
     """The ids that are meant by numbers and ranges; BadInput for other words, and for what is not there."""
     found: set[int] = set()
     for word in words:

@@ -10,11 +10,13 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli.filters import filtered
 from harness.core.visible import counted
 from harness.store.files import replaced
 
 if TYPE_CHECKING:
     from harness.core.exchange import Exchange
+    from harness.store.selection import Selection
 
 
 class Form(StrEnum):
@@ -26,8 +28,10 @@ class Form(StrEnum):
     VCR = "vcr"
 
 
+@filtered
 def export(
     recording: Annotated[Path, typer.Argument(help="Recording (.db) or interchange file (.jsonl).")],
+    selection: "Selection",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File to write; replaced only when all is written.")
     ] = None,
@@ -38,15 +42,25 @@ def export(
     jsonl: `harness import` reads it back without a change, and so do replay, verify, ls, show and
     stats. text: requests and answers without times, ids and headers, for `git diff`. har: an HTTP
     archive 1.2, its bodies decoded. vcr: a cassette of VCR.py in YAML. Neither keeps times of chunks.
+    Filters say which exchanges are written.
     """
     from harness.store.open import open_recording  # noqa: PLC0415
+    from harness.store.selection import exchanges as selected  # noqa: PLC0415
 
-    with open_recording(recording) as opened, target(output) as file:
-        exchanges = Counted(opened.exchanges())
+    with open_recording(recording) as opened:
+        found = selected(opened, selection)  # before anything is written
+        count = write(found, form, output)
+    if output:
+        print(f"{output}: {counted(count, 'exchange')}", file=sys.stderr)
+
+
+def write(found: "Iterator[Exchange]", form: Form, output: Path | None) -> int:
+    """Write exchanges; how many there were."""
+    exchanges = Counted(found)
+    with target(output) as file:
         for piece in pieces_of(exchanges, form):
             file.write(piece.encode())
-    if output:
-        print(f"{output}: {counted(exchanges.count, 'exchange')}", file=sys.stderr)
+    return exchanges.count
 
 
 @dataclass

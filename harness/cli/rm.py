@@ -1,14 +1,25 @@
 """`harness rm`: take exchanges out of a recording."""
 
-from harness.cli.editing import DryRun, Exchanges, Output, RecordingPath, chosen, listing_of, take_out
+from typing import TYPE_CHECKING
+
+from harness.cli.editing import DryRun, Exchanges, Output, RecordingPath, chosen, take_out
+from harness.cli.filters import filtered
+
+if TYPE_CHECKING:
+    from harness.store.selection import Selection
 
 
+@filtered
 def rm(
-    recording: RecordingPath, exchanges: Exchanges, output: Output = None, dry_run: DryRun = False
+    recording: RecordingPath,
+    selection: "Selection",
+    exchanges: Exchanges = None,
+    output: Output = None,
+    dry_run: DryRun = False,
 ) -> None:
-    """Remove exchanges from a recording; the others keep their ids.
+    """Remove exchanges from a recording, by id, by filters, or by both; the others keep their ids.
 
     The file is written anew, so that no byte of what was removed is left in it.
     """
-    rows = listing_of(recording)
-    take_out(recording, rows, chosen(exchanges, {row.id for row in rows}, recording), output, dry=dry_run)
+    rows, going = chosen(recording, exchanges, selection)
+    take_out(recording, rows, going, output, dry=dry_run)

@@ -74,9 +74,8 @@ def long_name(mark: Any, parameter: str) -> str:
 
 
 def is_list(hint: Any) -> bool:
-    """Whether an option can be given several times: its type is a list, or one or nothing."""
-    kind = hint.__origin__
-    return any(get_origin(one) is list for one in (kind, *get_args(kind)))
+    """Whether an option can be given several times."""
+    return any(get_origin(one) is list for one in (hint.__origin__, *get_args(hint.__origin__)))
 
 
 def is_option(mark: object) -> bool:

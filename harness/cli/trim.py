@@ -1,12 +1,25 @@
 """`harness trim`: cut a recording down to some of its exchanges."""
 
-from harness.cli.editing import DryRun, Exchanges, Output, RecordingPath, chosen, listing_of, take_out
+from typing import TYPE_CHECKING
+
+from harness.cli.editing import DryRun, Exchanges, Output, RecordingPath, chosen, take_out
+from harness.cli.filters import filtered
+
+if TYPE_CHECKING:
+    from harness.store.selection import Selection
 
 
+@filtered
 def trim(
-    recording: RecordingPath, exchanges: Exchanges, output: Output = None, dry_run: DryRun = False
+    recording: RecordingPath,
+    selection: "Selection",
+    exchanges: Exchanges = None,
+    output: Output = None,
+    dry_run: DryRun = False,
 ) -> None:
-    """Keep these exchanges of a recording and remove all others: the opposite of rm."""
-    rows = listing_of(recording)
-    ids = {row.id for row in rows}
-    take_out(recording, rows, ids - chosen(exchanges, ids, recording), output, dry=dry_run)
+    """Keep some exchanges of a recording, by id, by filters, or by both, and remove all others.
+
+    The opposite of rm.
+    """
+    rows, kept = chosen(recording, exchanges, selection)
+    take_out(recording, rows, {row.id for row in rows} - kept, output, dry=dry_run)

@@ -20,11 +20,15 @@ WRITER_GONE = "the writer is gone"
 
 
 class Handover(asyncio.Protocol):
-    """The sender's end. `fail` is called once, with the reason, when something cannot be handed over."""
+    """The sender's end. `fail` is called once, with the reason, when something cannot be handed over.
+
+    `peak` is the most that ever waited here for the writer, in bytes; the kernel holds some more.
+    """
 
     def __init__(self, fail: Callable[[str], None], limit: int) -> None:
         self.fail = fail
         self.limit = limit
+        self.peak = 0
         self.closed = asyncio.get_running_loop().create_future()
         self.transport: asyncio.Transport | None = None
 
@@ -60,6 +64,7 @@ class Handover(asyncio.Protocol):
             self.fail(WRITER_GONE)
             return
         self.transport.write(message)
+        self.peak = max(self.peak, self.transport.get_write_buffer_size())
         if self.transport.get_write_buffer_size() > self.limit:
             self.fail(f"more than {self.limit // 2**20} MiB wait for the writer, which is too slow")
 

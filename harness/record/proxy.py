@@ -28,6 +28,7 @@ from mitmproxy.master import Master
 from mitmproxy.options import Options
 
 from harness.record import http1
+from harness.record.cost import Meter
 from harness.record.handover import LIMIT, Handover
 from harness.record.lag import LagSelector
 from harness.record.message import Kind, plain
@@ -44,17 +45,21 @@ IDLE_S = 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the supervisor tells the proxy. `upstreams` are by listening port."""
+    """What the supervisor tells the proxy. `upstreams` are by listening port.
+
+    `stats_s`: how often the writer is told what recording has cost; 0: at the end alone.
+    """
 
     host: str
     upstreams: Mapping[int, Upstream]
     limit: int = LIMIT
+    stats_s: float = 0.0
 
     @classmethod
     def of(cls, data: dict[str, Any]) -> Self:
         """The settings as they come out of JSON, whose names are all text."""
         upstreams = {int(port): Upstream(**upstream) for port, upstream in data["upstreams"].items()}
-        return cls(data["host"], upstreams, data["limit"])
+        return cls(data["host"], upstreams, data["limit"], data.get("stats_s", 0.0))
 
     def modes(self) -> list[str]:
         """The listeners as mitmproxy's mode specifications.
@@ -87,17 +92,24 @@ class Proxy:
         tee = Tee(self.settings.upstreams, handover.send, self.selector)
         with tempfile.TemporaryDirectory(prefix="harness-record-") as folder:
             ready = Ready()
+            meter = Meter(self.selector.lateness, handover)
             server = proxyserver.Proxyserver()
             master = build_master(self.settings, folder, [tee, ready, server])
-            with troubles_to(handover, lambda peer: give_up(peer, tee, server)):
-                await self.serve(master, server, ready.event)
+            with (
+                troubles_to(handover, lambda peer: give_up(peer, tee, server)),
+                meter.telling(self.settings.stats_s),
+            ):
+                await self.serve(master, server, ready.event, meter)
                 await self.last_words(tee, server)
             tee.interrupt()
             await hang_up()
+            meter.tell()
             await handover.close()
         return 4 if self.failed else 0
 
-    async def serve(self, master: Master, server: proxyserver.Proxyserver, ready: asyncio.Event) -> None:
+    async def serve(
+        self, master: Master, server: proxyserver.Proxyserver, ready: asyncio.Event, meter: Meter
+    ) -> None:
         """Until the supervisor's end of stdin closes, or something fails."""
         serving = asyncio.create_task(master.run())
         serving.add_done_callback(lambda _: self.fail("mitmproxy stopped"))
@@ -108,6 +120,7 @@ class Proxy:
             say(ready=True)
             gc.collect()
             gc.freeze()  # what is loaded stays for good: no collection need walk through it on the loop
+            await meter.begin()
             asyncio.get_running_loop().add_reader(sys.stdin, self.stopping.set)
             await self.stopping.wait()
             asyncio.get_running_loop().remove_reader(sys.stdin)

@@ -12,6 +12,7 @@ import platform
 import signal
 import socket
 import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -22,6 +23,7 @@ from harness.core.redaction import Redactor, Rules
 from harness.core.url import server_url
 from harness.record.anchor import Anchor
 from harness.record.child import Child
+from harness.record.cost import Cost, whole_cost
 from harness.record.handover import LIMIT, WRITER_GONE
 from harness.record.ports import free_ports
 from harness.record.upstream import Upstream
@@ -38,6 +40,7 @@ class Settings:
     """What is recorded, where to, and how. `port` 0: any free ones; else consecutive ones from there.
 
     `check` is a command that checks exchanges (`harness.record.feed` says how); none: nobody does.
+    `stats_s`: how often it is said what recording costs; 0: never while it runs.
     """
 
     upstreams: tuple[Upstream, ...]
@@ -48,6 +51,7 @@ class Settings:
     lines: str = "text"
     limit: int = LIMIT
     check: Sequence[str] = ()
+    stats_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,8 @@ class Outcome:
     """How a run went: exchanges by state (None: nobody counted to the end), and why some may be missing.
 
     No `failures`: all is there. `check`: how many were `checked`, `wrong` and `unchecked`; None where
-    nobody checked. `capture`: its id in the file, and `anchor` its clock.
+    nobody checked. `capture`: its id in the file, and `anchor` its clock. `cost`: what recording cost
+    (`harness.record.cost`), None where nobody was left to say so.
     """
 
     states: Mapping[str, int] | None
@@ -64,6 +69,7 @@ class Outcome:
     check: Mapping[str, int] | None = None
     capture: int | None = None
     anchor: Anchor | None = None
+    cost: Cost | None = None
 
 
 def record(settings: Settings, program: Program | None) -> Outcome:
@@ -94,6 +100,7 @@ class Supervisor:
         try:
             await self.get_ready(proxy, writer)
             self.announce()
+            began_ns = time.process_time_ns()
             code = await self.until_over(program, proxy, writer)
         finally:
             await self.stop(proxy, writer)
@@ -104,6 +111,7 @@ class Supervisor:
             check=self.checked(writer),
             capture=writer.report.get("capture"),
             anchor=self.anchor,
+            cost=whole_cost(writer.report.get("cost"), time.process_time_ns() - began_ns),
         )
 
     def checked(self, writer: Child) -> Mapping[str, int] | None:
@@ -115,7 +123,9 @@ class Supervisor:
         """Open the listeners, then the recording, so that nothing is written if a port is in use."""
         settings = self.settings
         listeners = {port: asdict(upstream) for port, upstream in self.listeners.items()}
-        await proxy.ready(host=settings.host, upstreams=listeners, limit=settings.limit)
+        await proxy.ready(
+            host=settings.host, upstreams=listeners, limit=settings.limit, stats_s=settings.stats_s
+        )
         self.anchor = Anchor.now()
         await writer.ready(
             db=str(settings.db),
@@ -126,6 +136,7 @@ class Supervisor:
             redact=settings.redact,
             lines=settings.lines,
             check=settings.check,
+            stats=settings.stats_s > 0,
         )
 
     def announce(self) -> None:

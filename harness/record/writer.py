@@ -26,6 +26,7 @@ from harness.core.visible import visible
 from harness.record import console
 from harness.record.anchor import Anchor
 from harness.record.build import exchange_of
+from harness.record.cost import Account, cost_lines
 from harness.record.ends import How, is_framed, state_of
 from harness.record.feed import Feed
 from harness.record.message import CutShort, Kind, Message, read
@@ -43,7 +44,7 @@ STEP_BACK = 10
 class Settings:
     """What the supervisor tells the writer; `lines` is the form of the console's: `text`, `json`, `none`.
 
-    `check` is the command that checks exchanges (none: nobody does).
+    `check` is the command that checks exchanges (none: nobody does). `stats`: say what recording costs.
     """
 
     db: Path
@@ -54,6 +55,7 @@ class Settings:
     redact: bool
     lines: str
     check: Sequence[str] = ()
+    stats: bool = False
 
     @classmethod
     def of(cls, data: dict[str, Any]) -> Self:
@@ -93,6 +95,7 @@ class Writer:
         self.redactor = settings.redactor()
         self.states: Counter[str] = Counter()
         self.troubles = 0
+        self.account = Account()
         self.feed = Feed(settings.check, self.tell) if settings.check else None
 
     def take_all(self, source: BinaryIO) -> None:
@@ -108,6 +111,9 @@ class Writer:
         match message.head["kind"]:
             case Kind.EXCHANGE:
                 self.store(message)
+            case Kind.COST:
+                self.account.proxy = message.head
+                self.tell_cost()
             case Kind.NOTE:
                 self.tell(f"note: {message.head['text']}")
             case _:
@@ -120,6 +126,7 @@ class Writer:
         exchange = judged(masked, derived, message.head)
         number = self.recording.add(exchange, derived)
         self.states[exchange.state] += 1
+        self.account.add(exchange, derived)
         match self.settings.lines:
             case "text":
                 show(console.line(exchange, derived))
@@ -134,6 +141,12 @@ class Writer:
         derived = derive(masked)
         masked, said = self.redactor.across_events(masked, derived)
         return masked, derive(masked) if said else derived
+
+    def tell_cost(self) -> None:
+        """Say what recording has cost so far, where that is asked for and it has gone on."""
+        if self.settings.stats and (cost := self.account.news()):
+            for line in cost_lines(cost, as_json=self.settings.lines == "json"):
+                show(line)
 
     def trouble(self, text: str) -> None:
         """Something may be missing in the recording."""
@@ -195,7 +208,7 @@ def record(settings: Settings, descriptor: int) -> int:
         writer = Writer(settings, recording)
         say(ready=True, capture=capture)
         writer.take_all(source)
-    say(states=dict(writer.states), troubles=writer.troubles)
+    say(states=dict(writer.states), troubles=writer.troubles, cost=writer.account.report())
     if writer.feed:  # all is stored by now, and told
         say(check=writer.feed.report())
     return 4 if writer.troubles else 0

@@ -45,11 +45,38 @@ def test_numbers_and_ranges(command: list[str], left: list[int], path: Path, cap
 
 
 @pytest.mark.parametrize(
+    ("arguments", "left"),
+    [
+        (["rm", "--model", "one"], [4, 5]),
+        (["rm", "2-4", "--model", "a/*"], [1, 2, 3, 5]),
+        (["trim", "--where", "id % 2", "--since", "2026-01-02T03:04:02Z"], [3, 5]),
+    ],
+)
+def test_filters(arguments: list[str], left: list[int], path: Path) -> None:
+    name, *rest = arguments
+    assert main([name, str(path), *rest]) == 0
+    assert ids(path) == left
+
+
+def test_export_takes_filters(path: Path, tmp_path: Path, capsys: Capture) -> None:
+    lines = tmp_path / "a.jsonl"
+    assert main(["export", str(path), "-o", str(lines), "--model", "a/b", "--where", "id = 4"]) == 0
+    assert capsys.readouterr().err == f"{lines}: 1 exchange\n"
+    assert len(ids(lines)) == 1
+    assert main(["export", str(path), "-o", str(tmp_path / "b.jsonl"), "--where", "x"]) == 2
+    assert not (tmp_path / "b.jsonl").exists()
+
+
+@pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["rm", "{path}", "6"], "holds no exchange 6: 'harness ls"),
         (["rm", "{path}", "3-1"], "holds no exchange 3-1"),
         (["rm", "{path}", "x"], "'x' names no exchange: give an id such as 3"),
+        (["rm", "{path}"], "name exchanges: by id, or by filters such as --model"),
+        (["trim", "{path}"], "name exchanges: by id, or by filters such as --model"),
+        (["rm", "{path}", "1", "--model", "a/b"], "holds no exchange that is meant"),
+        (["trim", "{path}", "--where", "colour = 1"], "no such column: colour"),
         (["rm", "{path}", "1", "-o", "{folder}/none/b.db"], "there is no folder"),
         (["trim", "{folder}/none.db", "1"], "does not exist: is the path right?"),
         (["merge", "{path}", "-o", "{path}"], "exists: name a new file"),
