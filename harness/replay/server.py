@@ -20,6 +20,7 @@ from harness.core.document import Document
 from harness.core.errors import BadInput
 from harness.core.fault_rules import Rule
 from harness.core.redaction import Rules
+from harness.core.run_secrets import RunSecrets, secrets_of
 from harness.core.url import server_url
 from harness.core.visible import counted
 from harness.kernel_stamps import enable
@@ -59,7 +60,7 @@ def load(paths: Iterable[Path], *, keep_connect: bool) -> Library[Recorded]:
     files = list(dict.fromkeys(paths))
     with ExitStack() as stack:
         recordings = [stack.enter_context(open_recording(path)) for path in files]
-        library: Library[Recorded] = Library(rules_of(recordings))
+        library: Library[Recorded] = Library(rules_of(recordings), RunSecrets(secrets_of(os.environ)))
         for prefix, recording in zip(prefixes_of(files), recordings, strict=True):
             for exchange in recording.exchanges():
                 answer = Recorded(exchange, keep_connect=keep_connect)
