@@ -18,11 +18,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
-from harness.core.derive import Derived, derive
+from harness.core.derive import Derived
 from harness.core.errors import HarnessError
 from harness.core.exchange import Exchange, State
 from harness.core.masks import Tally
-from harness.core.redaction import ACROSS, Redactor, Rules
+from harness.core.redaction import Redactor, Rules
 from harness.core.run_secrets import RunSecrets, secrets_of
 from harness.core.visible import visible
 from harness.record import console
@@ -145,11 +145,9 @@ class Writer:
 
     def masked(self, raw: Exchange) -> tuple[Exchange, Derived]:
         """An exchange without its secrets, and what follows from it."""
-        masked, found = self.redactor.exchange(raw)
-        derived = derive(masked)
-        masked, said = self.redactor.across_events(masked, derived)
-        self.masked_places += found + Counter({ACROSS: said})
-        return masked, derive(masked) if said else derived
+        masked, derived, found = self.redactor.whole(raw)
+        self.masked_places += found
+        return masked, derived
 
     def tell_cost(self) -> None:
         """Say what recording has cost so far, where that is asked for and it has gone on."""
