@@ -15,7 +15,9 @@ import typer
 
 from harness.cli import gpu_log
 from harness.core.errors import BadInput, HarnessError, MissingExtra, NotRecorded
+from harness.core.sizes import parse_size
 from harness.core.visible import counted
+from harness.record.policy import Policy
 
 if TYPE_CHECKING:
     from harness.load.gpu.source import Asked
@@ -65,6 +67,17 @@ def record(
     gpu: gpu_log.Source = "off",
     gpu_rate: gpu_log.Rate = None,
     gpus: gpu_log.Gpus = None,
+    max_queue: Annotated[
+        str,
+        typer.Option(metavar="SIZE", help="How much may wait in memory to be stored, such as 64MiB."),
+    ] = "256MiB",
+    on_storage_failure: Annotated[
+        Policy,
+        typer.Option(
+            help="What becomes of traffic that cannot be recorded. stop: it is refused, and the recorder "
+            "ends; pass: it passes, and is counted. The exit code is 4 either way.",
+        ),
+    ] = Policy.STOP,
     validate: Annotated[
         bool, typer.Option("--validate", help="Check each exchange once it is stored; its errors to stderr.")
     ] = False,
@@ -94,6 +107,8 @@ def record(
         port=port if port is not None else PORT if program is None else 0,
         redact=redact,
         lines="none" if quiet else "json" if as_json else "text",
+        limit=queue_size(max_queue),
+        policy=on_storage_failure,
         check=check_command(as_json=as_json) if validate else (),
     )
     on = program_on(program)
@@ -104,6 +119,14 @@ def record(
 def default_db() -> Path:
     """`recordings/DATE-TIME.db` under the working directory, in local time."""
     return FOLDER / f"{datetime.now().astimezone():%Y-%m-%d-%H%M%S}.db"
+
+
+def queue_size(text: str) -> int:
+    """The bytes of `--max-queue`."""
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise BadInput(f"--max-queue {error}") from None
 
 
 def check_command(*, as_json: bool) -> tuple[str, ...]:
@@ -141,7 +164,7 @@ def logged(asked: "Asked", run: "Callable[[], Outcome]", db: Path) -> "Outcome":
         with log or nullcontext():
             outcome = run()
         if log:
-            keep_log(log.file, outcome, db)
+            keep_log(log.file, outcome, outcome.db or db)
     return outcome
 
 
@@ -167,7 +190,7 @@ def report(outcome: "Outcome", db: Path) -> int:
     """The closing line on stderr, and the exit code; NotRecorded where something may be missing."""
     from harness.record.console import summary  # noqa: PLC0415
 
-    print(f"harness record: {summary(outcome.states, str(db))}", file=sys.stderr)
+    print(f"harness record: {summary(outcome.states, str(outcome.db or db))}", file=sys.stderr)
     unsound = report_check(outcome.check) if outcome.check is not None else False
     if outcome.failures:
         raise NotRecorded("; ".join(outcome.failures))

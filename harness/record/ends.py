@@ -1,14 +1,15 @@
 """How an exchange ended: from what mitmproxy says to the states of `harness.core.exchange.State`.
 
 The law of this file: pure. The messages are those of mitmproxy 12.2: `proxy/layers/http/_http1.py`
-(`read_body`, `read_headers`, `wait`), `_http2.py` (`handle_h2_event`), `proxy/layers/http/__init__.py`.
+(`read_body`, `read_headers`, `wait`), `_http2.py` (`handle_h2_event`), `proxy/layers/http/__init__.py`,
+and our own `RESET` (`harness.record.http1`).
 """
 
 import re
 from enum import StrEnum
 
 from harness.core.derive import Derived
-from harness.core.exchange import Response, State, header
+from harness.core.exchange import RESET, Response, State, header
 
 
 class How(StrEnum):
@@ -30,6 +31,7 @@ CLIENT_LEFT = "Client disconnected."
 
 ERRORS = (
     (re.compile(re.escape(CLIENT_LEFT)), State.CLIENT_ABORT),
+    (re.compile(re.escape(RESET)), State.UPSTREAM_CUT),
     (re.compile("HTTP/1 protocol error: peer closed connection"), State.UPSTREAM_CUT),
     (re.compile("server closed connection|peer closed connection"), State.UPSTREAM_CUT),
     (re.compile("unexpected server response: b['\"](?:HTTP/|HT{0,2}P?['\"]$)"), State.UPSTREAM_CUT),

@@ -128,7 +128,7 @@ def test_a_killed_writer_ends_the_recording_and_the_program(
     assert recorder.wait() == 4
     errors = recorder.errors()
     assert "the writer is gone or failed: stopping" in errors
-    assert f"what is stored in {recorder.db} was not counted" in errors
+    assert f"recorded 1 exchange in {recorder.db}: 1 complete" in errors
     assert "harness: error: the writer is gone; the writer ended with code -9" in errors
     assert "Traceback" not in errors
     assert states(recorder) == {WHOLE: State.COMPLETE}
