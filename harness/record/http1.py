@@ -16,6 +16,7 @@ import re
 import h11
 from h11._readers import ChunkedReader, ContentLengthReader, Http10Reader
 from h11._receivebuffer import ReceiveBuffer
+from mitmproxy.http import Response
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.layers import http
 from mitmproxy.proxy.layers.http import _http1
@@ -56,7 +57,7 @@ class Server(_http1.Http1Server):
     def send(self, event: HttpEvent) -> layer.CommandGenerator[None]:
         """Send an answer, or the end of one that was cut: the connection's."""
         if isinstance(event, ResponseProtocolError) and event.code in BROKEN:
-            if event.message == RESET:
+            if event.message == RESET or (self.response and not ends_by_itself(self.response)):
                 self.wires.reset(self.conn)
             yield commands.CloseConnection(self.conn)
         else:
@@ -96,6 +97,12 @@ class Client(_http1.Http1Client):
             yield ReceiveHttp(error)
         else:
             yield from reading
+
+
+def ends_by_itself(response: Response) -> bool:
+    """Whether a body without its end can be told from a whole one; else closing would be that end."""
+    chunked = "chunked" in response.headers.get("transfer-encoding", "").lower()
+    return chunked or "content-length" in response.headers
 
 
 def body_reader(expected_size: int | None) -> ChunkedReader | Http10Reader | ContentLengthReader:

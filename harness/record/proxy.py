@@ -30,7 +30,7 @@ from mitmproxy.addons import core, disable_h2c, next_layer, proxyserver, tlsconf
 from mitmproxy.master import Master
 from mitmproxy.options import Options
 
-from harness.record import http1
+from harness.record import http1, http2
 from harness.record.gate import Gate, whole_refusal
 from harness.record.handover import LIMIT, Handover
 from harness.record.lag import LagSelector
@@ -92,6 +92,7 @@ class Proxy:
         self.server = proxyserver.Proxyserver()
         self.wires = Wires(self.server)
         http1.install(self.wires)
+        http2.install()
 
     async def run(self, end: socket.socket) -> int:
         """From listening to the last hand-over; the exit code."""

@@ -19,7 +19,7 @@ from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy import commands, events, layer, server_hooks
 from mitmproxy.proxy.layers.http._http1 import make_error_response
 
-from harness.record.ends import CLIENT_LEFT, How, told
+from harness.record.ends import LEFT, How, told
 from harness.record.lag import LagSelector
 from harness.record.message import STAMP, Kind, encode, plain
 from harness.record.upstream import Upstream
@@ -152,7 +152,7 @@ class Tee:
         if not (exchange := self.open.pop(flow.id, None)):
             return
         exchange.connected = exchange.connected or self.connected.get(flow.server_conn.id, 0)
-        if how is How.ERROR and not exchange.connected and message != CLIENT_LEFT:
+        if how is How.ERROR and not exchange.connected and not message.startswith(LEFT):
             answer_for(exchange, message, now)
         self.hand_over(exchange, how, message, now)
 
@@ -239,7 +239,7 @@ def why_no_exchange(method: str, message: str) -> str:
     """
     if method.upper() == "CONNECT":
         return "a CONNECT is for proxies, and this is reached as a server; not recorded"
-    if message in ("", CLIENT_LEFT) or "closed connection" in message:
+    if not message or message.startswith(LEFT) or "closed connection" in message:
         return "the request was never whole; not recorded"
     return f"not recorded ({told(message, connected=True)})"
 

@@ -1,7 +1,5 @@
 """The proxy process: listeners, upstreams, connections that fail, TLS."""
 
-import datetime as dt
-import ipaddress
 import json
 import socket
 import ssl
@@ -14,46 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from harness.core.errors import BadInput
 from harness.core.exchange import Exchange, State
 from harness.record.ports import free_ports
 from harness.store.open import open_recording
+from tests.plugins.certificates import certificate
 
 if TYPE_CHECKING:
     from tests.plugins.wire import Client, Recorder, Upstream
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
-
-
-def certificate(folder: Path) -> Path:
-    """A self-signed certificate of 127.0.0.1 with its key, as one PEM file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "harness test")])
-    now = dt.datetime.now(dt.UTC)
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    form, encoding = serialization.PrivateFormat.PKCS8, serialization.Encoding.PEM
-    path = folder / "both.pem"
-    path.write_bytes(
-        key.private_bytes(encoding, form, serialization.NoEncryption()) + built.public_bytes(encoding)
-    )
-    return path
 
 
 def serve_tls(listener: socket.socket, pem: Path) -> None:
