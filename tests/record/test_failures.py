@@ -63,7 +63,7 @@ class Pause(threading.Event):
 
 
 def see(client: httpx.Client, url: str) -> str:
-    """What a client that stays to the end sees: status, events, and the exception of httpx if there is one."""
+    """What a client that stays to the end sees: status, events, and the exception of httpx, if any."""
     seen = []
     data = b""
     try:
@@ -226,7 +226,7 @@ class Seen:
     def line(self, name: str) -> str:
         """The row of the table in the docs."""
         state, error = f"`{self.exchange.state}`", told(self.exchange.error)
-        return f"| {' | '.join((name, self.without, self.through, self.replay, state, error))} |"
+        return f"| {name} | {self.without} | {self.through} | {self.replay} | {state} | {error} |"
 
 
 def told(error: str | None) -> str:
@@ -263,16 +263,16 @@ def table(
         exchanges = {row.name: recorder.exchange(row.asked) for row in all_rows}
         assert recorder.stop() == 0, recorder.errors()
         with replayed(recorder.db) as url:
-            replay = {row.name: timed(lambda row=row: see(client, url + row.asked)) for row in all_rows}
+            replay = {row.name: timed(see, client, url + row.asked) for row in all_rows}
     return {
         row.name: Seen(without[row.name], through[row.name], exchanges[row.name], *replay[row.name])
         for row in all_rows
     }
 
 
-def timed(action: Callable[[], str]) -> tuple[str, float]:
+def timed(action: Callable[[httpx.Client, str], str], client: httpx.Client, url: str) -> tuple[str, float]:
     start = time.perf_counter()
-    said = action()
+    said = action(client, url)
     return said, time.perf_counter() - start
 
 

@@ -177,7 +177,10 @@ def test_a_full_disk_is_told(start_recorder: Start, upstream: "Upstream") -> Non
         client.send("GET", "/big", b"", "Connection: close")
         client.read_all()
     assert recorder.wait() == 4
-    assert "cannot be written" in recorder.errors()
+    errors = recorder.errors()
+    assert f"NOT RECORDED: GET /big: {recorder.db} cannot be written" in errors
+    assert f"recorded 0 exchanges in {recorder.db}\n" in errors
+    assert errors.endswith("; 1 exchange could not be recorded\n")
     assert states(recorder) == {}
 
 
