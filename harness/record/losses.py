@@ -21,11 +21,13 @@ class Losses:
         self.last = ""
         self.patience_s = BUSY_S
 
-    def note(self, reason: str) -> None:
-        """Something is not where it should be."""
-        if reason not in self.reasons:
-            self.reasons[reason] = None
-            self.refuse(reason)
+    def note(self, reason: str) -> bool:
+        """Something is not where it should be; whether that is new."""
+        if reason in self.reasons:
+            return False
+        self.reasons[reason] = None
+        self.refuse(reason)
+        return True
 
     def count(self, reason: str) -> bool:
         """Count an exchange; whether it is the first in a run for this reason."""

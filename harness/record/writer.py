@@ -38,6 +38,7 @@ from harness.record.losses import Losses
 from harness.record.message import CutShort, Kind, Message, read
 from harness.record.policy import Policy
 from harness.record.process import begin, describe, say
+from harness.record.source import Source
 from harness.record.upstream import Upstream
 from harness.store.appender import is_busy
 from harness.store.capture import Capture
@@ -198,6 +199,14 @@ class Writer:
             self.tell(reason)
             self.losses.note(reason)
 
+    def look_around(self) -> None:
+        """While nothing comes: see whether the file is still there."""
+        try:
+            self.stay_in_place()
+        except NotRecorded as error:
+            if self.losses.note(str(error)):
+                self.tell(f"NOT RECORDED: {error}")
+
     def close(self) -> None:
         """Leave one file, wherever it is."""
         try:
@@ -278,7 +287,7 @@ def record(settings: Settings, descriptor: int) -> int:
     recording.wait_at_most(LOCKED_S)
     writer = Writer(settings, recording, refuser(end, settings.policy))
     say(ready=True, capture=capture)
-    with end, BufferedReader(socket.SocketIO(end, "r"), BUFFER) as source:
+    with end, BufferedReader(Source(end, writer.look_around), BUFFER) as source:
         writer.take_all(source)
     writer.close()
     losses = writer.losses

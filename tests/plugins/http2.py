@@ -11,6 +11,7 @@ from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import DataReceived, RequestReceived, StreamEnded
 from h2.exceptions import ProtocolError
+from hyperframe.frame import GoAwayFrame
 
 HEADERS = [(":status", "200"), ("content-type", "text/event-stream")]
 
@@ -18,7 +19,8 @@ HEADERS = [(":status", "200"), ("content-type", "text/event-stream")]
 class Http2Upstream:
     """Answers with `head`, `chunks` and an end; a path says what goes wrong: `/WHAT/WHEN/...`.
 
-    WHAT: `goaway`, `reset`, `close`, or nothing of these; WHEN: `before` the head, `amid` the chunks.
+    WHAT: `goaway`, `reset`, `close`, `drain` (a GOAWAY that lets the answer end); WHEN: `before` the head,
+    `amid` the chunks. Another path is answered whole.
     """
 
     def __init__(self, pem: Path, chunks: tuple[bytes, ...]) -> None:
@@ -70,8 +72,10 @@ class Http2Upstream:
             if when == "amid":
                 connection.sendall(protocol.data_to_send())
                 threading.Event().wait(0.05)
-                self.fail(protocol, stream, what)
-                return
+                if what != "drain":
+                    self.fail(protocol, stream, what)
+                    return
+                connection.sendall(GoAwayFrame(0, last_stream_id=stream, error_code=0).serialize())
         protocol.end_stream(stream)
 
     def fail(self, protocol: H2Connection, stream: int, what: str) -> None:
