@@ -1,8 +1,9 @@
 """The writer process: takes finished exchanges, masks their secrets, derives, stores, and says so.
 
 `python -m harness.record.writer FD` reads one JSON line from stdin (`Settings`), says `{"ready": true,
-"capture": ID}` or `{"failed": TEXT, "code": CODE}` on stdout, and at the end what it stored. It ends with
-the socket FD and not with its supervisor: what the proxy handed over is stored, whatever happens to that one.
+"capture": ID}` or `{"failed": TEXT, "code": CODE}` on stdout, `{"db": PATH}` where it goes on in another
+file, and at the end what it stored. It ends with the socket FD and not with its supervisor: what the proxy
+handed over is stored, whatever happens to that one.
 
 What cannot be stored is told of and counted, and the next exchange is tried all the same. Unless traffic
 is to pass even so, the proxy is told as well, on the same socket.
@@ -195,6 +196,7 @@ class Writer:
         if not self.recording.in_place:
             was = self.recording.path
             kept = self.recording.move()
+            say(db=str(kept))
             reason = f"{was} was removed or replaced while it was written: what was recorded is in {kept}"
             self.tell(reason)
             self.losses.note(reason)
@@ -296,7 +298,6 @@ def record(settings: Settings, descriptor: int) -> int:
         troubles=writer.troubles,
         lost=losses.lost,
         reasons=list(losses.reasons),
-        db=str(writer.recording.path),
     )
     if writer.feed:  # all is stored by now, and told
         say(check=writer.feed.report())

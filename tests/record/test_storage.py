@@ -102,6 +102,8 @@ def test_traffic_passes_whatever_fails_and_is_counted(
     passes("/d")
     assert recorder.stop() == 4
     assert paths(kept) == ["/a", "/locked", "/b", "/c"]
+    assert f"recorded 4 exchanges in {kept}: 4 complete" in recorder.errors()
+    assert recorder.errors().endswith("; 3 exchanges could not be recorded\n")
     assert "a secret" not in recorder.errors()
     assert "/fails" not in recorder.errors()
 
