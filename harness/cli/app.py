@@ -31,6 +31,11 @@ COMMANDS: dict[str, str] = {
     "gpu": "harness.cli.gpu:gpu",
     "import": "harness.cli.import_:import_",
     "export": "harness.cli.export:export",
+    "diff": "harness.cli.diff:diff",
+    "merge": "harness.cli.merge:merge",
+    "split": "harness.cli.split:split",
+    "trim": "harness.cli.trim:trim",
+    "rm": "harness.cli.rm:rm",
     "config": "harness.cli.config:config",
     "demo": "harness.cli.demo:demo",
 }

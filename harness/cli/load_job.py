@@ -8,7 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 
-from harness.cli.files import check_replaceable, replaced
 from harness.cli.output import Column, print_json, print_rows
 from harness.cli.terminal import SafeConsole
 from harness.core.errors import BadInput
@@ -29,6 +28,7 @@ from harness.load.slo import goodput_of, slos_of
 from harness.load.summary import SWEPT, Summary, closing, sweep_rows
 from harness.load.validity import ClientError
 from harness.store.appender import cannot_be_written, check_appendable
+from harness.store.files import check_replaceable, replaced
 from harness.store.load_runs import LoadWriter, load_requests, load_run
 
 FOLDER = Path("recordings")

@@ -1,16 +1,19 @@
 """`harness ls`: the exchanges of a recording, one a line."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.output import Column, decimals, milliseconds, print_rows
+from harness.cli.filters import Limit, Sort, filtered
+from harness.cli.output import Column, Order, decimals, milliseconds, print_rows, sparkline
 from harness.core.visible import visible
 
 if TYPE_CHECKING:
     from harness.store.listing import Listed
+    from harness.store.selection import Selection
 
 DATE_TIME = re.compile(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|([+-]\d\d:\d\d))$", re.ASCII)
 """Date, time, offset in RFC 3339; what is not shown: the `T`, fractions, the `Z`."""
@@ -23,6 +26,11 @@ def readable_time(started_at: str | None) -> str:
     '2026-01-02 03:04:05'
     """
     return DATE_TIME.sub(r"\1 \2\3", visible(started_at or ""))
+
+
+def drawn(gaps_ms: Sequence[float] | None) -> str:
+    """Gaps as a sparkline."""
+    return sparkline([round(gap_ms * 1000) for gap_ms in gaps_ms or ()])
 
 
 COLUMNS = [
@@ -40,26 +48,37 @@ COLUMNS = [
     Column("tokens_out", rank=5, right=True),
     Column("ttft_ms", rank=2, right=True, show=decimals(1)),
     Column("duration_ms", rank=2, right=True, show=decimals(1)),
+    Column("gap_max_ms", rank=7, right=True, show=decimals(1)),
+    Column("gaps_ms", rank=5, show=drawn, sorts=False),
     Column("state"),
 ]
 
 
+@filtered
 def ls(
     recording: Annotated[Path, typer.Argument(help="Recording (.db) or interchange file (.jsonl).")],
+    selection: "Selection",
+    sort: Sort = None,
+    limit: Limit = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of objects.")] = False,
 ) -> None:
     """List the exchanges of a recording, in recorded order.
 
     Each run of a recorder after the other, in it by the time of the requests; a file of JSON Lines,
-    imported or not, in the order of its lines.
+    imported or not, in the order of its lines. Filters can be given several times: any of their values
+    will do, of all filters.
 
     Times are in milliseconds from the request's last byte: ttft to the first generated content,
-    duration to the end. Narrow terminals get fewer columns, pipes and --json all of them.
+    duration to the end. gaps: the longest gap between events in each sixteenth of a stream, beside the
+    longest of all (gap max). Narrow terminals get fewer columns, pipes and --json all of them.
     """
     from harness.store.open import open_recording  # noqa: PLC0415
+    from harness.store.selection import listing  # noqa: PLC0415
 
+    order = Order.of(COLUMNS, sort, limit)
     with open_recording(recording) as opened:
-        print_rows(COLUMNS, [row_of(listed) for listed in opened.listing()], as_json=as_json)
+        rows = [row_of(listed) for listed in listing(opened, selection)]
+    print_rows(COLUMNS, order.arranged(rows), as_json=as_json)
 
 
 def row_of(listed: "Listed") -> dict[str, Any]:
@@ -79,5 +98,7 @@ def row_of(listed: "Listed") -> dict[str, Any]:
         "tokens_out": listed.tokens_out,
         "ttft_ms": milliseconds(listed.ttft_ns),
         "duration_ms": milliseconds(listed.end_ns),
+        "gap_max_ms": milliseconds(max(listed.gaps_ns, default=None)),
+        "gaps_ms": [milliseconds(gap_ns) for gap_ns in listed.gaps_ns] or None,
         "state": listed.state,
     }

@@ -7,8 +7,9 @@ markup. This module is light; what needs rich is in `harness.cli.terminal`, impo
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
+from harness.core.errors import BadInput
 from harness.core.visible import visible
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -38,7 +39,7 @@ class Column:
 
     Where the terminal is narrow, columns leave in the order of `rank`, highest first; those of rank 0
     stay. `folds`: long values continue on the next line, so that the column asks for `asks` cells at
-    most before others leave. `show` makes the text of a cell.
+    most before others leave. `show` makes the text of a cell. `sorts`: rows can be put in its order.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Column:
     folds: bool = False
     asks: int = 32
     show: Callable[[Any], str] = cell
+    sorts: bool = True
 
     @property
     def title(self) -> str:
@@ -62,6 +64,34 @@ def print_rows(columns: Sequence[Column], rows: Sequence[Row], *, as_json: bool)
     from harness.cli.terminal import print_table  # noqa: PLC0415  rich takes its time
 
     print_table(columns, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """In which order rows are shown, and how many (None: all). Pairs of a column's name and `downwards`."""
+
+    columns: tuple[tuple[str, bool], ...] = ()
+    limit: int | None = None
+
+    @classmethod
+    def of(cls, columns: Sequence[Column], sort: str | None, limit: int | None) -> Self:
+        """What `--sort` and `--limit` ask for; BadInput where there is no such column."""
+        names = [column.name for column in columns if column.sorts]
+        wanted = [part.strip() for part in sort.split(",")] if sort is not None else []
+        pairs = tuple((part.removeprefix("-").replace("-", "_"), part.startswith("-")) for part in wanted)
+        for name, _ in pairs:
+            if name not in names:
+                raise BadInput(f"--sort {sort!r}: there is no column {name!r}; there are {', '.join(names)}")
+        return cls(pairs, limit)
+
+    def arranged(self, rows: Sequence[Row]) -> Sequence[Row]:
+        """The rows so; what is unknown comes last, equal rows stay as they were."""
+        for name, downwards in reversed(self.columns):
+            known = sorted(
+                (row for row in rows if row[name] is not None), key=lambda row: row[name], reverse=downwards
+            )
+            rows = [*known, *(row for row in rows if row[name] is None)]
+        return rows[: self.limit]
 
 
 def print_json(value: Any) -> None:

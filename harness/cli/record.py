@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 PORT = 8080
 FOLDER = Path("recordings")
+STATS_S = 5.0
+"""How often `--stats` says what recording costs."""
 
 
 class Mode(StrEnum):
@@ -63,7 +65,12 @@ def record(
         bool, typer.Option("--redact/--no-redact", help="Mask API keys and other secrets before storing.")
     ] = True,
     quiet: Annotated[bool, typer.Option("--quiet", help="No line for each exchange.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The line for each exchange as JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The line for each exchange, and the cost, as JSON.")
+    ] = False,
+    stats: Annotated[
+        bool, typer.Option("--stats", help="Say every 5 s what recording has cost so far, as at the end.")
+    ] = False,
     gpu: gpu_log.Source = "off",
     gpu_rate: gpu_log.Rate = None,
     gpus: gpu_log.Gpus = None,
@@ -87,9 +94,10 @@ def record(
     Each upstream gets a port; programs use it as their base URL. With `-- CMD` the command runs with
     the base URLs of the SDKs set to the recorder, which ends with it: OPENAI_BASE_URL,
     ANTHROPIC_BASE_URL and OLLAMA_HOST for upstreams of these names, NAME_BASE_URL for others. Without,
-    Ctrl-C ends it. A line for each exchange goes to stderr. Exit code: the command's own, or 4 where
-    something could not be recorded; else, with --validate, 1 where an exchange has errors or was not
-    checked.
+    Ctrl-C ends it. A line for each exchange goes to stderr, and at the end what recording cost: CPU of
+    each process, how late its loop was, how many exchanges have doubtful times (error_bound_ns above
+    5 ms). Exit code: the command's own, or 4 where something could not be recorded; else, with
+    --validate, 1 where an exchange has errors or was not checked.
     """
     if sys.platform == "win32":
         raise BadInput("harness record runs on Linux and macOS: on Windows, use it in WSL")
@@ -110,10 +118,11 @@ def record(
         limit=queue_size(max_queue),
         policy=on_storage_failure,
         check=check_command(as_json=as_json) if validate else (),
+        stats_s=STATS_S if stats else 0.0,
     )
     on = program_on(program)
     wanted = gpu_log.asked(gpu, gpu_rate, gpus).checked()
-    return report(logged(wanted, lambda: run(settings, on), settings.db), settings.db)
+    return report(logged(wanted, lambda: run(settings, on), settings.db), settings.db, as_json=as_json)
 
 
 def default_db() -> Path:
@@ -186,11 +195,14 @@ def keep_log(log: Path, outcome: "Outcome", db: Path) -> None:
         print(f"harness record: kept {counted(stored, 'sample')} of GPUs", file=sys.stderr)
 
 
-def report(outcome: "Outcome", db: Path) -> int:
-    """The closing line on stderr, and the exit code; NotRecorded where something may be missing."""
+def report(outcome: "Outcome", db: Path, *, as_json: bool) -> int:
+    """The closing lines on stderr, and the exit code; NotRecorded where something may be missing."""
     from harness.record.console import summary  # noqa: PLC0415
+    from harness.record.cost import cost_lines  # noqa: PLC0415
 
     print(f"harness record: {summary(outcome.states, str(outcome.db or db))}", file=sys.stderr)
+    if outcome.cost and outcome.states:
+        print(*cost_lines(outcome.cost, as_json=as_json), sep="\n", file=sys.stderr)
     unsound = report_check(outcome.check) if outcome.check is not None else False
     if outcome.failures:
         raise NotRecorded("; ".join(outcome.failures))

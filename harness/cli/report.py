@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.files import replaced
 from harness.cli.output import print_json
 from harness.core.errors import BadInput
+from harness.store.files import replaced
 
 if TYPE_CHECKING:
     from harness.report.model import Report

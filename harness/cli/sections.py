@@ -39,6 +39,21 @@ def sections(exchange: Exchange, derived: Derived, *, width: int, everything: bo
         yield "timeline", lines_of(name, marks, response.end_ns, width=width, everything=everything)
 
 
+def review_sections(exchange: Exchange, derived: Derived) -> Iterator[Section]:
+    """What a person reviews of a change of the recording: no times, nor headers, which always change."""
+    request, response, usage = exchange.request, exchange.response, derived.usage
+    yield visible(f"{request.method} {request.path}"), []
+    yield from body_section("request body", request.headers, request.body, everything=True)
+    if response is None:
+        yield visible(f"no response: {exchange.error or exchange.state.value}"), []
+        return
+    tokens = f"{usage.input or 0} tokens in, {usage.output or 0} out"
+    yield " ".join(map(str, (response.status, exchange.state.value, derived.finish_reason or ""))), [tokens]
+    yield from content_sections(derived, everything=True)
+    if not (derived.stream or derived.text or derived.tool_calls):
+        yield from body_section("response body", response.headers, response.body, everything=True)
+
+
 def content_sections(derived: Derived, *, everything: bool) -> Iterator[Section]:
     """What was generated, put together."""
     for title, text in (("reasoning", derived.reasoning), ("text", derived.text)):

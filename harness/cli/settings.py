@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from inspect import Parameter, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 import typer
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -75,7 +75,7 @@ def long_name(mark: Any, parameter: str) -> str:
 
 def is_list(hint: Any) -> bool:
     """Whether an option can be given several times."""
-    return get_origin(hint.__origin__) is list
+    return any(get_origin(one) is list for one in (hint.__origin__, *get_args(hint.__origin__)))
 
 
 def is_option(mark: object) -> bool:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from harness.cli.output import NS_PER_MS, Column, decimals, milliseconds, print_rows, sparkline
+from harness.cli.filters import Limit, Sort, filtered
+from harness.cli.output import NS_PER_MS, Column, Order, decimals, milliseconds, print_rows, sparkline
 
 if TYPE_CHECKING:
     from harness.core.derive import Derived
     from harness.core.exchange import Exchange
+    from harness.store.selection import Selection
 
 QUANTILES = {"p50": 0, "p90": 6, "p99": 1, "max": 7}
 """Shown quantile -> how early its columns leave where the terminal is narrow."""
@@ -32,10 +34,10 @@ COLUMNS = [
     Column("model", folds=True),
     Column("dialect", rank=2),
     Column("exchanges", right=True),
-    Column("states", rank=4, folds=True),
+    Column("states", rank=4, folds=True, sorts=False),
     *(Column(f"ttft_{q}_ms", rank, right=True, show=decimals(1)) for q, rank in QUANTILES.items()),
     *(Column(f"icl_{q}_ms", rank, right=True, show=decimals(2)) for q, rank in QUANTILES.items()),
-    Column("icl_spread", rank=3, show=shape),
+    Column("icl_spread", rank=3, show=shape, sorts=False),
     Column("tokens_per_s", right=True, rank=1, show=decimals(1)),
     Column("tokens_in", right=True, rank=5),
     Column("tokens_out", right=True, rank=5),
@@ -98,8 +100,12 @@ def spread(values_ns: Iterable[int]) -> dict[str, Any]:
     }
 
 
+@filtered
 def stats(
     recordings: Annotated[list[Path], typer.Argument(help="Recordings (.db) or interchange files (.jsonl).")],
+    selection: "Selection",
+    sort: Sort = None,
+    limit: Limit = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of objects.")] = False,
 ) -> None:
     """Show how fast each model was: TTFT, ICL, tokens a second.
@@ -107,21 +113,23 @@ def stats(
     ttft: milliseconds from the request's last byte to the first generated content. icl: gaps between
     events with content; the line under "icl spread" counts them from 0.01 ms to 10 s, half a power of
     ten a block. tokens per s: output tokens over the whole duration. Exchanges whose times are unknown
-    count without them.
+    count without them. Filters say which exchanges count; they can be given several times.
     """
+    order = Order.of(COLUMNS, sort, limit)
     groups: dict[tuple[str | None, str], Group] = {}
     for recording in recordings:
-        gather(recording, groups)
+        gather(recording, selection, groups)
     ordered = sorted(groups.items(), key=lambda item: (item[0][0] or "", item[0][1]))
-    print_rows(COLUMNS, [group.row(*key) for key, group in ordered], as_json=as_json)
+    print_rows(COLUMNS, order.arranged([group.row(*key) for key, group in ordered]), as_json=as_json)
 
 
-def gather(recording: Path, groups: dict[tuple[str | None, str], Group]) -> None:
-    """Add the exchanges of a recording to their groups."""
+def gather(recording: Path, selection: "Selection", groups: dict[tuple[str | None, str], Group]) -> None:
+    """Add the chosen exchanges of a recording to their groups."""
     from harness.core.derive import derive  # noqa: PLC0415
     from harness.store.open import open_recording  # noqa: PLC0415
+    from harness.store.selection import exchanges  # noqa: PLC0415
 
     with open_recording(recording) as opened:
-        for exchange in opened.exchanges():
+        for exchange in exchanges(opened, selection):
             derived = derive(exchange)
             groups.setdefault((derived.model, derived.dialect), Group()).add(exchange, derived)

@@ -3,6 +3,7 @@
 Colours and cut lines are for terminals only; into a pipe goes every column in full.
 """
 
+import codecs
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,23 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from harness.cli.output import Column, Row
+from harness.cli.output import BLOCKS, Column, Row
+
+STAND_INS = dict(zip(BLOCKS[1:], ".:-=+*%#", strict=True)) | dict(
+    zip("▏▎▍▌▋▊▉▶…␣", "...====>~_", strict=True)
+)
+"""What is drawn -> ASCII for a terminal whose encoding lacks it."""
+
+
+def standing_in(error: UnicodeError) -> tuple[str, int]:
+    """What is written in place of characters that an encoding lacks: an error handler of `codecs`."""
+    assert isinstance(error, UnicodeEncodeError)
+    lacking = error.object[error.start : error.end]
+    written = (STAND_INS.get(one) or one.encode("ascii", "backslashreplace").decode() for one in lacking)
+    return "".join(written), error.end
+
+
+codecs.register_error("harness.standing-in", standing_in)
 
 UNLIMITED = 100_000
 """Width of what is no terminal."""
@@ -21,11 +38,11 @@ GAP = 2
 
 
 class SafeConsole(Console):
-    """A console on stdout that reads no markup. What the encoding of stdout lacks is escaped."""
+    """A console on stdout that reads no markup. What its encoding lacks is drawn in ASCII, or escaped."""
 
     def __init__(self, width: int | None = None) -> None:
         if reconfigure := getattr(sys.stdout, "reconfigure", None):
-            reconfigure(errors="backslashreplace")
+            reconfigure(errors="harness.standing-in")
         super().__init__(markup=False, emoji=False, highlight=False, file=sys.stdout, width=width)
         if width is None and not self.is_terminal and not os.environ.get("COLUMNS"):
             self.width = UNLIMITED

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.files import check_replaceable, replaced
 from harness.cli.findings import print_report
 from harness.cli.output import print_json
 from harness.core.errors import BadInput
+from harness.store.files import check_replaceable, replaced
 from harness.validate.finding import Profile, Severity
 
 if TYPE_CHECKING:

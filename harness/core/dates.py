@@ -17,3 +17,21 @@ def date_of(wall_ns: int) -> str:
 def text_of(moment: datetime) -> str:
     """A moment in UTC as text."""
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def wall_ns(started_at: str) -> int:
+    """A moment in RFC 3339 as ns since 1970. ValueError where it is none, or says no time zone.
+
+    >>> wall_ns("1970-01-01T00:00:01.000000002Z")
+    1000000002
+    """
+    head, point, rest = started_at.partition(".")
+    digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
+    if point and not digits:
+        raise ValueError("no digits behind the point")
+    moment = datetime.fromisoformat(head + rest[len(digits) :])
+    if moment.tzinfo is None:
+        raise ValueError("no time zone")
+    since = moment - EPOCH
+    seconds = since.days * 86_400 + since.seconds
+    return seconds * 1_000_000_000 + int(digits[:9].ljust(9, "0"))

@@ -264,13 +264,13 @@ DEEPEST = 3
 """Items of `chunks` and `headers` are named; what is inside of them is short enough to see."""
 
 
-def describe(error: ValidationError) -> str:
+def describe(error: ValidationError, deepest: int = DEEPEST) -> str:
     """The first thing that is wrong, as `place: what`; never a value from the line."""
     first = error.errors(include_url=False, include_input=False)[0]
     index = first.get("ctx", {}).get("index")
-    place = [*first["loc"], *([] if index is None else [index])][:DEEPEST]
+    place = [*first["loc"], *([] if index is None else [index])][:deepest]
     what = EXPECTED.get(first["type"]) or first["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    if first["type"] == "missing" and len(first["loc"]) > DEEPEST:
+    if first["type"] == "missing" and len(first["loc"]) > deepest:
         what = "has too few items"
     return ": ".join([".".join(map(str, place)), what] if place else [what])
 

@@ -8,6 +8,7 @@ token counts, none is guessed: what cannot be known is None. The words are those
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Self
 
 from harness.core.derive import Derived
@@ -52,6 +53,20 @@ class Summary:
         mean = round(sum(ordered) / len(ordered))
         p50, p90, p99 = (quantile(ordered, q) for q in (0.5, 0.9, 0.99))
         return cls(len(ordered), mean, p50, p90, p99, ordered[-1])
+
+
+def worst_gaps(times_ns: Sequence[int], parts: int) -> tuple[int, ...]:
+    """The longest gap in each part of a stream, in order; parts have as many gaps each, as near as can be.
+
+    `times_ns` ascend. Where there are no more gaps than parts, each gap is one.
+
+    >>> worst_gaps([0, 1, 5, 6, 16], 2)
+    (4, 10)
+    """
+    gaps = [after - before for before, after in pairwise(times_ns)]
+    count = min(parts, len(gaps))
+    bounds = [number * len(gaps) // count for number in range(count + 1)] if count else []
+    return tuple(max(gaps[start:stop]) for start, stop in pairwise(bounds))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ import random
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import count
 
 from harness.load.words import Pattern
@@ -128,21 +127,3 @@ def from_start(times_ns: Iterable[int], speed: float) -> "array[int]":
     """Times of any clock as due times: the first at 0, ascending, `speed` times as fast."""
     ordered = sorted(times_ns)
     return array("q", (round((at - ordered[0]) / speed) for at in ordered))
-
-
-def wall_ns(started_at: str) -> int:
-    """A moment in RFC 3339 as ns since 1970. ValueError where it is none, or says no time zone.
-
-    >>> wall_ns("1970-01-01T00:00:01.000000002Z")
-    1000000002
-    """
-    head, point, rest = started_at.partition(".")
-    digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
-    if point and not digits:
-        raise ValueError("no digits behind the point")
-    moment = datetime.fromisoformat(head + rest[len(digits) :])
-    if moment.tzinfo is None:
-        raise ValueError("no time zone")
-    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    seconds = since.days * 86_400 + since.seconds
-    return seconds * S + int(digits[:9].ljust(9, "0"))

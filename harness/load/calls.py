@@ -8,46 +8,33 @@ that belong to a connection, a client or a trace are left out.
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+from harness.core.dates import wall_ns
 from harness.core.derive import derive
 from harness.core.dialects import recognise
 from harness.core.encoding import decode_body, encoding_of
 from harness.core.errors import BadInput
 from harness.core.exchange import Exchange, Headers
+from harness.core.headers import OF_CONNECTION, OF_TRACE, is_named
 from harness.core.interchange import TOKEN
 from harness.core.json_text import compact, healed, parse
 from harness.core.masks import HEADERS, MASK
 from harness.load.apis import API_OF_DIALECT, FORMS, limit_of, streams
-from harness.load.arrivals import wall_ns
 from harness.load.place import Place, has_version
 from harness.load.plan import Call
 from harness.store.open import open_recording
 
 DROPPED = (
     *HEADERS,
-    "host",
-    "connection",
-    "keep-alive",
-    "proxy-*",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "expect",
-    "content-length",
+    *OF_CONNECTION,
+    *OF_TRACE,
     "content-encoding",
     "accept-encoding",
     "user-agent",
-    "x-stainless-*",
-    "traceparent",
-    "tracestate",
-    "baggage",
-    "x-harness-*",
 )
-"""Headers that are not sent again, as patterns: secrets, hop by hop (RFC 9110, 7.6.1), of the client."""
+"""Headers that are not sent again, as patterns: secrets, and those of a connection, a trace or a client."""
 
 PASSING = frozenset({401, 403, 408, 409, 425, 429})
 """Errors below 500 that say nothing against the request itself."""
@@ -153,7 +140,7 @@ def can_be_sent(name: str, value: str) -> bool:
 
 def is_dropped(name: str) -> bool:
     """Whether a header of this name, in lower case, is not sent again."""
-    return any(fnmatch(name, pattern) for pattern in DROPPED)
+    return is_named(name, DROPPED)
 
 
 def moment(exchange: Exchange) -> int | None:

@@ -26,12 +26,16 @@ WRITER_GONE = "the writer is gone"
 
 
 class Handover(asyncio.Protocol):
-    """The sender's end. `fail` is told why something cannot be handed over, or be stored; again each time."""
+    """The sender's end. `fail` is told why something cannot be handed over, or be stored; again each time.
+
+    `peak` is the most that ever waited here for the writer, in bytes; the kernel holds some more.
+    """
 
     def __init__(self, fail: Callable[[str], None], limit: int, policy: Policy = Policy.STOP) -> None:
         self.fail = fail
         self.limit = limit
         self.policy = policy
+        self.peak = 0
         self.closed = asyncio.get_running_loop().create_future()
         self.transport: asyncio.Transport | None = None
         self.heard = b""
@@ -84,6 +88,7 @@ class Handover(asyncio.Protocol):
             self._fail_for_size()
             return
         self.transport.write(message)
+        self.peak = max(self.peak, self.transport.get_write_buffer_size())
         if self.policy is Policy.STOP and self.transport.get_write_buffer_size() > self.limit:
             self._fail_for_size()
 

@@ -41,6 +41,11 @@ BUCKET_NS = 50_000_000
 TICK_NS = 1_000_000
 """`epoll` and `poll` round a time-out up to this, which is no lateness of ours."""
 
+STEP_BITS, STEPS = 13, 2048
+"""Lateness is counted in steps of 2 to this many ns (8 µs), and so many of them: up to 17 ms."""
+LEVELS = STEPS + 65
+"""The steps, and the powers of 2 by which it is counted above."""
+
 EPOLL = getattr(select, "epoll", ())
 """What `selectors.EpollSelector` holds as `_selector`; nothing on other systems."""
 
@@ -75,10 +80,13 @@ class Lateness:
     """The worst lateness since any moment, for questions about times that reach until now.
 
     `more` is asked for lateness that shows only afterwards, since it was asked last. Kept are only
-    buckets that are worse than all after them, which are few.
+    buckets that are worse than all after them, which are few. `quantile` and `worst` are of all that was
+    noted since `restart`.
     """
 
     def __init__(self, more: Callable[[], int] = lambda: 0) -> None:
+        self._highest = 0
+        self._counts = [0] * LEVELS
         self._buckets: list[tuple[int, int]] = []
         self._worst = 0
         self._ends = 0
@@ -90,12 +98,15 @@ class Lateness:
             self._roll(now_ns)
         if late_ns > self._worst:  # noqa: PLR1730 - `max` would cost a call on the hot path
             self._worst = late_ns
+        step = late_ns >> STEP_BITS  # a Histogram would cost five times as much
+        self._counts[step if step < STEPS else STEPS + late_ns.bit_length()] += 1
 
     def _roll(self, now_ns: int) -> None:
         worst = max(self._worst, self._more())
         while self._buckets and self._buckets[-1][1] <= worst:
             self._buckets.pop()
         self._buckets.append((self._ends, worst))
+        self._highest = max(self._highest, worst)
         self._worst = 0
         self._ends = now_ns + BUCKET_NS
 
@@ -103,6 +114,31 @@ class Lateness:
         """The worst lateness from `start_ns` until now, in ns; up to a bucket earlier counts as well."""
         self._worst = max(self._worst, self._more())
         return max([self._worst, *(worst for end_ns, worst in self._buckets if end_ns >= start_ns)])
+
+    def restart(self, now_ns: int) -> None:
+        """Count anew from this moment; what `since` tells stays as it was."""
+        self._roll(now_ns)
+        self._highest = 0
+        self._counts = [0] * LEVELS
+
+    @property
+    def worst(self) -> int:
+        """The worst of all, in ns."""
+        self._worst = max(self._worst, self._more())
+        return max(self._highest, self._worst)
+
+    def quantile(self, q: float) -> int | None:
+        """Nearest-rank quantile of all that was noted, in ns, at most a step too high; None: nothing was.
+
+        Above 17 ms it may be twice too high, but never above the worst.
+        """
+        rank, seen = max(1, math.ceil(q * sum(self._counts))), 0
+        for step, count in enumerate(self._counts):
+            seen += count
+            if seen >= rank:
+                bound = (step + 1) << STEP_BITS if step < STEPS else 1 << (step - STEPS)
+                return min(self.worst, bound)
+        return None
 
 
 class LagSelector(selectors.DefaultSelector):

@@ -25,6 +25,8 @@ class Kind(StrEnum):
     """What a message is about; `head["kind"]`."""
 
     EXCHANGE = "exchange"
+    COST = "cost"
+    """What recording has cost the proxy so far (`harness.record.cost`)."""
     NOTE = "note"
     """`head["text"]`: something passed that is not recorded, as it should be."""
     TROUBLE = "trouble"

@@ -31,6 +31,7 @@ from mitmproxy.master import Master
 from mitmproxy.options import Options
 
 from harness.record import http1, http2
+from harness.record.cost import Meter
 from harness.record.gate import Gate, whole_refusal
 from harness.record.handover import LIMIT, Handover
 from harness.record.lag import LagSelector
@@ -50,18 +51,23 @@ IDLE_S = 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the supervisor tells the proxy. `upstreams` are by listening port."""
+    """What the supervisor tells the proxy. `upstreams` are by listening port.
+
+    `stats_s`: how often the writer is told what recording has cost; 0: at the end alone.
+    """
 
     host: str
     upstreams: Mapping[int, Upstream]
     limit: int = LIMIT
     policy: Policy = Policy.STOP
+    stats_s: float = 0.0
 
     @classmethod
     def of(cls, data: dict[str, Any]) -> Self:
         """The settings as they come out of JSON, whose names are all text."""
         upstreams = {int(port): Upstream(**upstream) for port, upstream in data["upstreams"].items()}
-        return cls(data["host"], upstreams, data["limit"], Policy(data["policy"]))
+        policy = Policy(data.get("policy", Policy.STOP))
+        return cls(data["host"], upstreams, data["limit"], policy, data.get("stats_s", 0.0))
 
     def modes(self) -> list[str]:
         """The listeners as mitmproxy's mode specifications.
@@ -101,17 +107,24 @@ class Proxy:
         self.tee = tee = Tee(self.settings.upstreams, handover.send, self.selector)
         with tempfile.TemporaryDirectory(prefix="harness-record-") as folder:
             ready = Ready()
+            meter = Meter(self.selector.lateness, handover)
             master = build_master(self.settings, folder, [self.gate, tee, ready, self.server])
-            with troubles_to(handover, lambda peer: give_up(peer, tee, self.wires)):
-                await self.serve(master, self.server, ready.event)
+            with (
+                troubles_to(handover, lambda peer: give_up(peer, tee, self.wires)),
+                meter.telling(self.settings.stats_s),
+            ):
+                await self.serve(master, self.server, ready.event, meter)
                 await self.last_words(tee, self.server)
             tee.interrupt()
             await hang_up()
+            meter.tell()
             await handover.close()
         say(finished=tee.finished)
         return 4 if self.failed else 0
 
-    async def serve(self, master: Master, server: proxyserver.Proxyserver, ready: asyncio.Event) -> None:
+    async def serve(
+        self, master: Master, server: proxyserver.Proxyserver, ready: asyncio.Event, meter: Meter
+    ) -> None:
         """Until the supervisor's end of stdin closes, or something fails."""
         serving = asyncio.create_task(master.run())
         serving.add_done_callback(lambda _: self.fail("mitmproxy stopped"))
@@ -122,6 +135,7 @@ class Proxy:
             say(ready=True)
             gc.collect()
             gc.freeze()  # what is loaded stays for good: no collection need walk through it on the loop
+            await meter.begin()
             asyncio.get_running_loop().add_reader(sys.stdin, self.stopping.set)
             await self.stopping.wait()
             asyncio.get_running_loop().remove_reader(sys.stdin)

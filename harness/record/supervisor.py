@@ -14,6 +14,7 @@ import platform
 import signal
 import socket
 import sys
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -26,6 +27,7 @@ from harness.core.url import server_url
 from harness.core.visible import counted
 from harness.record.anchor import Anchor
 from harness.record.child import Child
+from harness.record.cost import Cost, whole_cost
 from harness.record.handover import LIMIT, WRITER_GONE
 from harness.record.policy import Policy
 from harness.record.ports import free_ports
@@ -48,6 +50,7 @@ class Settings:
 
     `limit`: bytes that may wait to be stored. `check` is a command that checks exchanges
     (`harness.record.feed` says how); none: nobody does.
+    `stats_s`: how often it is said what recording costs; 0: never while it runs.
     """
 
     upstreams: tuple[Upstream, ...]
@@ -59,6 +62,7 @@ class Settings:
     limit: int = LIMIT
     check: Sequence[str] = ()
     policy: Policy = Policy.STOP
+    stats_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,8 @@ class Outcome:
     """How a run went: exchanges by state (None: nobody counted to the end), and why some may be missing.
 
     No `failures`: all is there. `check`: how many were `checked`, `wrong` and `unchecked`; None where
-    nobody checked. `capture`: its id in the file `db`, and `anchor` its clock.
+    nobody checked. `capture`: its id in the file `db`, and `anchor` its clock. `cost`: what recording cost
+    (`harness.record.cost`), None where nobody was left to say so.
     """
 
     states: Mapping[str, int] | None
@@ -76,6 +81,7 @@ class Outcome:
     capture: int | None = None
     anchor: Anchor | None = None
     db: Path | None = None
+    cost: Cost | None = None
 
 
 def record(settings: Settings, program: Program | None) -> Outcome:
@@ -106,6 +112,7 @@ class Supervisor:
         try:
             await self.get_ready(proxy, writer)
             self.announce()
+            began_ns = time.process_time_ns()
             code = await self.until_over(program, proxy, writer)
         finally:
             await self.stop(proxy, writer)
@@ -119,6 +126,7 @@ class Supervisor:
             capture=capture,
             anchor=self.anchor,
             db=db,
+            cost=whole_cost(writer.report.get("cost"), time.process_time_ns() - began_ns),
         )
 
     def checked(self, writer: Child) -> Mapping[str, int] | None:
@@ -131,7 +139,11 @@ class Supervisor:
         settings = self.settings
         listeners = {port: asdict(upstream) for port, upstream in self.listeners.items()}
         await proxy.ready(
-            host=settings.host, upstreams=listeners, limit=settings.limit, policy=settings.policy
+            host=settings.host,
+            upstreams=listeners,
+            limit=settings.limit,
+            policy=settings.policy,
+            stats_s=settings.stats_s,
         )
         self.anchor = Anchor.now()
         await writer.ready(
@@ -144,6 +156,7 @@ class Supervisor:
             lines=settings.lines,
             check=settings.check,
             policy=settings.policy,
+            stats=settings.stats_s > 0,
         )
 
     def announce(self) -> None:

@@ -33,6 +33,7 @@ from harness.core.visible import counted, visible
 from harness.record import console
 from harness.record.anchor import Anchor
 from harness.record.build import exchange_of
+from harness.record.cost import Account, cost_lines
 from harness.record.ends import How, is_framed, state_of
 from harness.record.feed import Feed
 from harness.record.losses import Losses
@@ -57,7 +58,7 @@ LOCKED_S = 1.0
 class Settings:
     """What the supervisor tells the writer; `lines` is the form of the console's: `text`, `json`, `none`.
 
-    `check` is the command that checks exchanges (none: nobody does).
+    `check` is the command that checks exchanges (none: nobody does). `stats`: say what recording costs.
     """
 
     db: Path
@@ -69,6 +70,7 @@ class Settings:
     lines: str
     check: Sequence[str] = ()
     policy: Policy = Policy.STOP
+    stats: bool = False
 
     @classmethod
     def of(cls, data: dict[str, Any]) -> Self:
@@ -111,6 +113,7 @@ class Writer:
         self.redactor = settings.redactor()
         self.states: Counter[str] = Counter()
         self.troubles = 0
+        self.account = Account()
         self.losses = Losses(refuse)
         self.feed = Feed(settings.check, self.tell) if settings.check else None
 
@@ -127,6 +130,9 @@ class Writer:
         match message.head["kind"]:
             case Kind.EXCHANGE:
                 self.store(message)
+            case Kind.COST:
+                self.account.proxy = message.head
+                self.tell_cost()
             case Kind.NOTE:
                 self.tell(f"note: {message.head['text']}")
             case _:
@@ -171,6 +177,7 @@ class Writer:
     def stored(self, number: int, exchange: Exchange, derived: Derived) -> None:
         """Say what was stored, and have it checked."""
         self.states[exchange.state] += 1
+        self.account.add(exchange, derived)
         if missed := self.losses.over():
             self.tell(f"storing again; {counted(missed, 'exchange')} could not be stored")
         match self.settings.lines:
@@ -223,6 +230,12 @@ class Writer:
         derived = derive(masked)
         masked, said = self.redactor.across_events(masked, derived)
         return masked, derive(masked) if said else derived
+
+    def tell_cost(self) -> None:
+        """Say what recording has cost so far, where that is asked for and it has gone on."""
+        if self.settings.stats and (cost := self.account.news()):
+            for line in cost_lines(cost, as_json=self.settings.lines == "json"):
+                show(line)
 
     def trouble(self, text: str) -> None:
         """Something may be missing in the recording."""
@@ -298,6 +311,7 @@ def record(settings: Settings, descriptor: int) -> int:
         troubles=writer.troubles,
         lost=losses.lost,
         reasons=list(losses.reasons),
+        cost=writer.account.report(),
     )
     if writer.feed:  # all is stored by now, and told
         say(check=writer.feed.report())

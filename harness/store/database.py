@@ -1,7 +1,7 @@
 """A recording in an SQLite file, open for reading."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -9,8 +9,9 @@ from typing import Any
 
 from harness.core.errors import BadInput
 from harness.core.exchange import Exchange
+from harness.core.visible import visible
 from harness.store.capture import Capture
-from harness.store.listing import Listed
+from harness.store.listing import Listed, gaps_from
 from harness.store.recording import Recording
 from harness.store.rows import MAX_INTEGER, capture_of, exchange_of
 from harness.store.schema import FORMATS, Formats
@@ -32,6 +33,28 @@ EXPRESSIONS = {
     "chunks": "chunk_count",
 }
 """Field of a listing -> its expression, where that is not the column of the same name."""
+
+STEPS = 100_000
+"""Steps of SQLite's machine, some ms, between two looks at our signals."""
+DECLARING = "SELECT 1 FROM json_each('[]'), json_tree('[]')"
+"""Has SQLite declare these tables, which it does when they are first used, and which is no reading."""
+READING = frozenset(
+    {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
+)
+"""What an expression of a user may do (https://www.sqlite.org/c3ref/c_alter_table.html)."""
+
+
+def only_reading(action: int, *_: object) -> int:
+    """The authorizer of such an expression."""
+    return sqlite3.SQLITE_OK if action in READING else sqlite3.SQLITE_DENY
+
+
+def no_expression(expression: str, why: str) -> BadInput:
+    """What to tell a user whose SQL does not work."""
+    return BadInput(
+        f"--where {visible(expression)!r}: {why}; it is an SQL expression over the columns of the table "
+        "'exchanges', such as \"tokens_out > 100\" (docs/recordings.md lists them)"
+    )
 
 
 class DatabaseRecording(Recording):
@@ -62,12 +85,13 @@ class DatabaseRecording(Recording):
         with self._telling():
             return {row["state"]: row["count(*)"] for row in self._rows(counted, capture)}
 
-    def exchanges(self) -> Iterator[Exchange]:
-        """All exchanges. Only their ids are held, so no lock is kept while the caller works."""
+    def exchanges(self, only: Container[int] | None = None) -> Iterator[Exchange]:
+        """Exchanges in recorded order. Only their ids are held, so no lock is kept while the caller works."""
         with self._telling():
             ids = [row["id"] for row in self._rows(f"SELECT id FROM exchanges {IN_ORDER}")]  # noqa: S608  ours
         for exchange_id in ids:
-            yield self.exchange(exchange_id)
+            if only is None or exchange_id in only:
+                yield self.exchange(exchange_id)
 
     def exchange(self, exchange_id: int) -> Exchange:
         """One exchange with its chunks."""
@@ -84,12 +108,34 @@ class DatabaseRecording(Recording):
 
     def listing(self) -> Iterator[Listed]:
         """All exchanges at a glance, from the derived columns."""
-        names = [field.name for field in fields(Listed)]
+        names = [field.name for field in fields(Listed) if field.name != "gaps_ns"]
         columns = ", ".join(f"{EXPRESSIONS.get(name, name)} AS {name}" for name in names)
         with self._telling():
             rows = self._rows(f"SELECT {columns} FROM exchanges {IN_ORDER}")  # noqa: S608  ours
         for row in rows:
-            yield Listed(**dict(row))
+            yield Listed(**dict(row), gaps_ns=self._gaps(row["id"], row["ttft_ns"]))
+
+    def _gaps(self, exchange_id: int, ttft_ns: int | None) -> tuple[int, ...]:
+        if ttft_ns is None:
+            return ()
+        with self._telling():
+            rows = self._rows("SELECT offset_ns FROM events WHERE exchange_id = ? ORDER BY seq", exchange_id)
+            return gaps_from([offset_ns for (offset_ns,) in rows], ttft_ns)
+
+    def ids_where(self, expression: str) -> frozenset[int]:
+        """The ids for which an expression is true. A long search can be broken off (Ctrl-C)."""
+        connection = self._snapshot.connection
+        self._rows(DECLARING)
+        connection.set_authorizer(only_reading)
+        connection.set_progress_handler(lambda: 0, STEPS)  # lets Python look at its signals
+        try:
+            rows = self._rows(f"SELECT id FROM exchanges WHERE ({expression}\n)")  # noqa: S608  may only read
+        except (sqlite3.Error, ValueError) as error:
+            raise no_expression(expression, visible(str(error))) from None
+        finally:
+            connection.set_authorizer(None)
+            connection.set_progress_handler(None, 0)
+        return frozenset(row["id"] for row in rows)
 
     def _rows(self, statement: str, *values: Any) -> list[sqlite3.Row]:
         return self._snapshot.connection.execute(statement, values).fetchall()

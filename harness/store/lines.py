@@ -1,8 +1,9 @@
 """A recording in interchange JSON Lines, open for reading."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from harness.core.derive import derive
 from harness.core.errors import BadInput
@@ -26,26 +27,40 @@ class LinesRecording(Recording):
         """None: the format does not speak of captures."""
         return []
 
-    def exchanges(self) -> Iterator[Exchange]:
-        """All exchanges in the order of the lines. BadInput names line (blanks count) and field."""
+    def exchanges(self, only: Container[int] | None = None) -> Iterator[Exchange]:
+        """Exchanges in the order of the lines. BadInput names line (blanks count) and field."""
         exchange_id = 0
         with self.path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     exchange_id += 1
-                    yield replace(self._read(line, number), id=exchange_id)
+                    if only is None or exchange_id in only:
+                        yield replace(self._read(line, number), id=exchange_id)
 
     def exchange(self, exchange_id: int) -> Exchange:
         """One exchange; the lines before it are read."""
-        for exchange in self.exchanges():
-            if exchange.id == exchange_id:
-                return exchange
+        for exchange in self.exchanges((exchange_id,)):
+            return exchange
         raise BadInput(self.missing(exchange_id))
 
     def listing(self) -> Iterator[Listed]:
         """All exchanges at a glance, derived on the way."""
         for exchange in self.exchanges():
             yield listed(exchange, derive(exchange))
+
+    def ids_where(self, expression: str) -> frozenset[int]:
+        """As of a database, from a temporary one with the same exchanges."""
+        from harness.store.database import DatabaseRecording  # noqa: PLC0415  lines alone need no SQLite
+        from harness.store.writer import RecordingWriter  # noqa: PLC0415
+
+        with TemporaryDirectory(prefix="harness-") as folder:
+            path = Path(folder) / "lines.db"
+            with RecordingWriter(path) as writer:
+                writer.start_capture(Capture(""))
+                for exchange in self.exchanges():  # they get the numbers of their lines
+                    writer.add(exchange, derive(exchange))
+            with DatabaseRecording(path) as stored:
+                return stored.ids_where(expression)
 
     def _read(self, line: bytes, number: int) -> Exchange:
         try:

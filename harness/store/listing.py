@@ -1,14 +1,23 @@
 """What a list of exchanges shows of each, without its bodies."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.core.derive import Derived
 from harness.core.exchange import Exchange
+from harness.core.metrics import worst_gaps
+
+GAP_PARTS = 16
+"""Parts of a stream of which the longest gap is shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One exchange at a glance. `path` includes the query; offsets are ns from t0; None: unknown."""
+    """One exchange at a glance. `path` includes the query; offsets are ns from t0; None: unknown.
+
+    `gaps_ns`: the longest gap between two events in each of some parts of a stream, in order, from the
+    first event with generated content on (`harness.core.metrics.worst_gaps`); empty where unknown.
+    """
 
     id: int
     started_at: str
@@ -25,6 +34,7 @@ class Listed:
     ttft_ns: int | None
     end_ns: int
     state: str
+    gaps_ns: tuple[int, ...] = ()
 
 
 def listed(exchange: Exchange, derived: Derived) -> Listed:
@@ -46,4 +56,12 @@ def listed(exchange: Exchange, derived: Derived) -> Listed:
         ttft_ns=derived.ttft_ns,
         end_ns=response.end_ns if response else exchange.end_ns,
         state=exchange.state.value,
+        gaps_ns=gaps_from([event.offset_ns for event in derived.events], derived.ttft_ns),
     )
+
+
+def gaps_from(times_ns: Sequence[int], ttft_ns: int | None) -> tuple[int, ...]:
+    """The longest gaps of a stream whose events came at these times."""
+    if ttft_ns is None:
+        return ()
+    return worst_gaps([at_ns for at_ns in times_ns if at_ns >= ttft_ns], GAP_PARTS)

@@ -1,7 +1,7 @@
 """What every recording offers to its readers, whatever file it is in."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -28,8 +28,8 @@ class Recording(ABC):
         return None
 
     @abstractmethod
-    def exchanges(self) -> Iterator[Exchange]:
-        """All exchanges with their ids, one in memory at a time: in recorded order.
+    def exchanges(self, only: Container[int] | None = None) -> Iterator[Exchange]:
+        """All exchanges, or `only` those of these ids, one in memory at a time: in recorded order.
 
         That is the order of the lines of an interchange file, and of an import of it. A recorder's
         exchanges come by t0; captures one after the other, as they began.
@@ -42,6 +42,13 @@ class Recording(ABC):
     @abstractmethod
     def listing(self) -> Iterator[Listed]:
         """All exchanges at a glance, in the order of `exchanges`."""
+
+    @abstractmethod
+    def ids_where(self, expression: str) -> frozenset[int]:
+        """The ids of the exchanges for which an SQL expression over the tables is true.
+
+        It can read the tables and nothing else. BadInput: it is no such expression.
+        """
 
     @abstractmethod
     def close(self) -> None:

@@ -59,6 +59,11 @@ class Snapshot:
         self._remove()
 
     @property
+    def file(self) -> Path:
+        """The file that is read: the recording's own, or the temporary copy."""
+        return Path(self.connection.execute("PRAGMA database_list").fetchone()["file"])
+
+    @property
     def copied(self) -> bool:
         """Whether a temporary copy is read."""
         return self._folder is not None

@@ -6,11 +6,13 @@ Times are the caller's; the wall clock is read only to note when a capture ended
 """
 
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing, suppress
 from itertools import count
 from pathlib import Path
 
-from harness.core.derive import Derived
+from harness import __version__
+from harness.core.derive import Derived, derive
 from harness.core.errors import NotRecorded
 from harness.core.exchange import Exchange
 from harness.store.appender import BUSY_S, Appender, cannot_be_written, opened, settle
@@ -44,12 +46,9 @@ class RecordingWriter(Appender):
     def add(self, exchange: Exchange, derived: Derived) -> int:
         """Store an exchange of the capture that was started last, all of it or nothing. Returns its id."""
         row = exchange_row(exchange, derived, self._capture, self._position + 1)
-        chunks = exchange.response.chunks if exchange.response else ()
         with self._transaction():
             exchange_id = self._inserted("exchanges", row)
-            numbered = ((exchange_id, seq, *chunk) for seq, chunk in enumerate(chunks))
-            self._connection.executemany(CHUNK, numbered)
-            self._connection.executemany(EVENT, event_rows(exchange_id, derived))
+            insert_pieces(self._connection, exchange_id, exchange, derived)
         self._position += 1
         return exchange_id
 
@@ -97,3 +96,21 @@ def vacant(path: Path) -> Path:
         with suppress(FileExistsError), name.open("xb"):
             return name
     raise AssertionError
+
+
+def insert_pieces(
+    connection: sqlite3.Connection, exchange_id: int, exchange: Exchange, derived: Derived
+) -> None:
+    """Insert the chunks and events of an exchange whose row is there."""
+    chunks = exchange.response.chunks if exchange.response else ()
+    numbered = ((exchange_id, seq, *chunk) for seq, chunk in enumerate(chunks))
+    connection.executemany(CHUNK, numbered)
+    connection.executemany(EVENT, event_rows(exchange_id, derived))
+
+
+def append(exchanges: Iterable[Exchange], db: Path) -> None:
+    """Add exchanges that harness did not record, in their order, to a capture of their own."""
+    with RecordingWriter(db) as writer:
+        writer.start_capture(Capture(now(), versions={"harness": __version__}))
+        for exchange in exchanges:
+            writer.add(exchange, derive(exchange))

@@ -97,5 +97,5 @@ def test_a_database_is_no_interchange_file(
     make_exchange: MakeExchange, write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["import", str(write(make_exchange())), "--db", str(tmp_path / "b.db")]) == 2
-    assert "is a database: import reads JSON Lines" in capsys.readouterr().err
+    assert "is a recording already: 'harness merge' joins" in capsys.readouterr().err
     assert not (tmp_path / "b.db").exists()

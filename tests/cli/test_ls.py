@@ -34,13 +34,14 @@ def test_json_is_the_same_for_both_forms(
         {
             "id": 1, "time": None, "upstream": None, "method": "GET", "path": "/v1/models?a=1",
             "status": None, "model": None, "dialect": "bytes", "events": 0, "chunks": 0, "tokens_in": None,
-            "tokens_out": None, "ttft_ms": None, "duration_ms": 2.0, "state": "connect_failed",
+            "tokens_out": None, "ttft_ms": None, "duration_ms": 2.0, "gap_max_ms": None,
+            "gaps_ms": None, "state": "connect_failed",
         },
         {
             "id": 2, "time": "2026-01-02T03:04:00.5Z", "upstream": "openai", "method": "POST",
             "path": "/v1/chat/completions", "status": 200, "model": "\x1b[2J[red]", "dialect": "openai.chat",
             "events": 5, "chunks": 5, "tokens_in": 5, "tokens_out": 3, "ttft_ms": 100.0, "duration_ms": 141.0,
-            "state": "complete",
+            "gap_max_ms": 10.0, "gaps_ms": [10.0] * 4, "state": "complete",
         },
     ]  # fmt: skip
 

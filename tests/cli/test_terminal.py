@@ -98,3 +98,18 @@ def test_what_the_encoding_lacks_is_escaped() -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, check=True, env=environment)
     assert "[red]é[/red]\\u241b[31m".encode("latin-1") in done.stdout
+
+
+DRAWING = """
+from harness.cli.terminal import SafeConsole
+SafeConsole().print(" ▁▂▃▄▅▆▇█ …▶ é")
+"""
+
+
+@pytest.mark.parametrize(
+    ("encoding", "drawn"), [("ascii", b" .:-=+*%# ~> \\xe9"), ("utf-8", " ▁▂▃▄▅▆▇█ …▶ é".encode())]
+)
+def test_lines_are_drawn_in_ascii_where_the_encoding_lacks_blocks(encoding: str, drawn: bytes) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-c", DRAWING], capture_output=True, check=True, env=environment)
+    assert done.stdout.rstrip() == drawn.rstrip()

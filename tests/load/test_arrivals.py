@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.load.arrivals import Extent, Process, S, cut, from_start, wall_ns
+from harness.load.arrivals import Extent, Process, S, cut, from_start
 from harness.load.words import Pattern
 
 PATTERNS = st.sampled_from(list(Pattern))
@@ -100,22 +100,3 @@ def test_recorded_times_start_at_0_and_ascend(times: list[int], speed: float) ->
 
 def test_twice_the_speed_halves_the_times() -> None:
     assert from_start([5 * S, 1 * S, 2 * S], 2).tolist() == [0, S // 2, 2 * S]
-
-
-@pytest.mark.parametrize(
-    ("text", "ns"),
-    [
-        ("1970-01-01T00:00:00Z", 0),
-        ("1970-01-01T00:00:01.5Z", 1_500_000_000),
-        ("1970-01-01T01:00:00.000000001+01:00", 1),
-        ("2026-01-02T03:04:05.123456789Z", 1_767_323_045_123_456_789),
-    ],
-)
-def test_moments_are_read_to_the_nanosecond(text: str, ns: int) -> None:
-    assert wall_ns(text) == ns
-
-
-@pytest.mark.parametrize("text", ["", "yesterday", "2026-01-02T03:04:05", "2026-01-02T03:04:05.Z"])
-def test_what_is_no_moment_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        wall_ns(text)

@@ -45,7 +45,9 @@ def test_all_that_was_sent_arrives_and_the_loop_never_waits() -> None:
 def test_too_much_that_waits_is_a_failure() -> None:
     async def story(handover: Handover, theirs: socket.socket, failures: list[str]) -> None:
         while not failures:
+            assert handover.peak <= 2**20
             handover.send(b"x" * 100_000)
+        assert 2**20 < handover.peak < 2**20 + 100_000
         assert handover.transport is not None
         handover.transport.abort()
         await handover.close()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness.record.lag import BUCKET_NS, LagSelector, Lateness, Waiting
+from harness.record.lag import BUCKET_NS, STEP_BITS, LagSelector, Lateness, Waiting
 
 MS = 1_000_000
 
@@ -54,6 +54,26 @@ def test_lateness_is_the_worst_since_a_moment() -> None:
         lateness.note(number * 2 * BUCKET_NS, late)
     since = [lateness.since(number * 2 * BUCKET_NS) for number in range(5)]
     assert since == [9, 9, 7, 7, 1]
+
+
+def test_quantiles_are_of_all_since_a_restart() -> None:
+    waited = [0]
+    lateness = Lateness(lambda: waited[-1])
+    lateness.note(0, 900 * MS)
+    assert lateness.quantile(0.5) == lateness.worst == 900 * MS
+    lateness.restart(BUCKET_NS)
+    assert lateness.quantile(0.5) is None
+    for number in range(100):
+        lateness.note(2 * BUCKET_NS, number * 100_000)
+    assert 4_900_000 <= (lateness.quantile(0.5) or 0) <= 4_910_000
+    assert lateness.quantile(0) == 1 << STEP_BITS
+    assert lateness.quantile(1) == 9_900_000
+    for _ in range(900):
+        lateness.note(2 * BUCKET_NS, 20 * MS)
+    assert 20 * MS <= (lateness.quantile(0.9) or 0) < 40 * MS
+    waited.append(70 * MS)
+    assert lateness.worst == 70 * MS  # without a CPU, which shows afterwards
+    assert lateness.since(0) == 900 * MS
 
 
 def test_lateness_forgets_what_no_question_can_reach() -> None:

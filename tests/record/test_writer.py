@@ -113,7 +113,8 @@ def test_no_redact_keeps_all_and_json_lines_are_json(
     (exchange,) = recorder.exchanges()
     assert exchange.request.path == PATH
     assert header(exchange.request.headers, "authorization") == f"Bearer {KEY}"
-    first, last = recorder.errors().splitlines()
+    first, last, cost = recorder.errors().splitlines()
     assert json.loads(first)["path"] == "/v1/chat/completions"
     assert json.loads(first)["state"] == "complete"
     assert last.startswith("harness record: recorded 1 exchange")
+    assert json.loads(cost)["cost"]["exchanges"] == 1

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import IO
 
 from harness.core.errors import BadInput
+from harness.store.open import head_of
+from harness.store.snapshot import MAGIC
 
 
 @contextmanager
@@ -26,9 +28,6 @@ def replaced(output: Path) -> Iterator[IO[bytes]]:
 
 def check_replaceable(output: Path) -> None:
     """BadInput for a missing folder, what is no plain file, and a database, which nobody means to replace."""
-    from harness.store.open import head_of  # noqa: PLC0415
-    from harness.store.snapshot import MAGIC  # noqa: PLC0415
-
     if not output.resolve().parent.is_dir():
         raise BadInput(f"{output} cannot be written: there is no folder {output.parent}")
     if output.exists() and not output.is_file():

@@ -1,0 +1,1 @@
+"""Recordings of other tools: read into exchanges, and written from them."""

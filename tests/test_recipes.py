@@ -1,0 +1,74 @@
+"""The recipes of docs/record.md do what the page says; those that need more packages are in tests/slow."""
+
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from harness.cli.app import app, split_program
+from harness.core.derive import derive
+from harness.core.exchange import State
+from harness.demo.model_server import ModelServer
+from harness.store.open import open_recording
+from tests.plugins.recipes import KEY, blocks, commands, run_recipe
+
+HEAVY = {"langchain", "litellm"}
+NODE = "openai@6.49.0"
+
+
+def test_the_page_has_the_recipes_that_are_tested() -> None:
+    assert set(blocks("recipe")) == {"python", "node", "curl"} | HEAVY
+    assert len(commands()) >= 17
+
+
+@pytest.mark.parametrize("line", sorted(set(commands())))
+def test_every_command_of_the_page_is_one(line: str) -> None:
+    own, program = split_program(shlex.split(line)[1:])
+    group = get_command(app)
+    assert isinstance(group, TyperGroup)
+    with group.make_context("harness", own, obj=program) as context:
+        command = group.get_command(context, own[0])
+        assert command is not None
+        command.make_context(own[0], own[1:], parent=context)
+
+
+def checked_text(path: Path) -> str:
+    """What was said: the recording holds a whole stream of an answer, without the key."""
+    with open_recording(path) as recording:
+        (exchange,) = recording.exchanges()
+    assert exchange.state is State.COMPLETE
+    assert exchange.request.path == "/v1/chat/completions"
+    assert exchange.response is not None
+    assert len(exchange.response.chunks) > 2
+    assert KEY.encode() not in path.read_bytes()
+    return derive(exchange).text
+
+
+def test_python(model_server: ModelServer, tmp_path: Path) -> None:
+    done = run_recipe("python", model_server.url, tmp_path)
+    assert done.stdout.count("1 passed") == 2
+    assert "1 answered, 0 missed" in done.stderr + done.stdout
+    assert checked_text(tmp_path / "hello.db")
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+def test_curl(model_server: ModelServer, tmp_path: Path) -> None:
+    done = run_recipe("curl", model_server.url, tmp_path)
+    assert done.stdout.count("data: [DONE]") == 2
+    assert '-H "Authorization: Bearer $OPENAI_API_KEY"' in done.stdout
+    assert KEY not in done.stdout + done.stderr
+    assert checked_text(tmp_path / "hello.db")
+
+
+@pytest.mark.skipif(shutil.which("npm") is None or shutil.which("node") is None, reason="needs Node and npm")
+def test_node(model_server: ModelServer, tmp_path: Path) -> None:
+    install = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(tmp_path), NODE]
+    if subprocess.run(install, capture_output=True, check=False).returncode:
+        pytest.skip("npm cannot install the package openai here")
+    done = run_recipe("node", model_server.url, tmp_path)
+    assert "1 answered, 0 missed" in done.stderr + done.stdout
+    assert done.stdout.count(checked_text(tmp_path / "hello.db")) == 2
