@@ -55,13 +55,16 @@ class Server(_http1.Http1Server):
     wires: Wires
 
     def send(self, event: HttpEvent) -> layer.CommandGenerator[None]:
-        """Send an answer, or the end of one that was cut: the connection's."""
+        """Send a part of an answer, or its end."""
         if isinstance(event, ResponseProtocolError) and event.code in BROKEN:
-            if event.message == RESET or (self.response and not ends_by_itself(self.response)):
-                self.wires.reset(self.conn)
-            yield commands.CloseConnection(self.conn)
-        else:
-            yield from super().send(event)
+            return self.break_off(event.message)
+        return super().send(event)  # no generator around it, which would cost every chunk
+
+    def break_off(self, message: str) -> layer.CommandGenerator[None]:
+        """End an answer as its upstream did: with the connection."""
+        if message == RESET or (self.response and not ends_by_itself(self.response)):
+            self.wires.reset(self.conn)
+        yield commands.CloseConnection(self.conn)
 
     def read_headers(self, event: events.ConnectionEvent) -> layer.CommandGenerator[None]:
         """Read on in the head of a request; one that is none is told of, without its bytes."""
@@ -81,22 +84,25 @@ class Client(_http1.Http1Client):
         """Read on in the head of a response."""
         if self.request:
             skip_interim(self.buf)
-        yield from self._or_reset(event, super().read_headers(event))
+        if self.was_reset(event):
+            yield from self.tell_reset()
+        else:
+            yield from super().read_headers(event)
 
     def read_body(self, event: events.Event) -> layer.CommandGenerator[None]:
         """Read on in the body of a response."""
-        yield from self._or_reset(event, super().read_body(event))
+        return self.tell_reset() if self.was_reset(event) else super().read_body(event)
 
-    def _or_reset(
-        self, event: events.Event, reading: layer.CommandGenerator[None]
-    ) -> layer.CommandGenerator[None]:
-        """What reading yields, unless the upstream has broken the connection, which mitmproxy cannot tell."""
-        if self.stream_id and isinstance(event, events.ConnectionClosed) and self.wires.was_reset(self.conn):
-            yield commands.CloseConnection(self.conn)
-            error = ResponseProtocolError(self.stream_id, RESET, ErrorCode.GENERIC_SERVER_ERROR)
-            yield ReceiveHttp(error)
-        else:
-            yield from reading
+    def was_reset(self, event: events.Event) -> bool:
+        """Whether the upstream has broken the connection amid an answer, which mitmproxy cannot tell."""
+        closed = isinstance(event, events.ConnectionClosed) and self.stream_id is not None
+        return closed and self.wires.was_reset(self.conn)
+
+    def tell_reset(self) -> layer.CommandGenerator[None]:
+        """Say so."""
+        assert self.stream_id is not None
+        yield commands.CloseConnection(self.conn)
+        yield ReceiveHttp(ResponseProtocolError(self.stream_id, RESET, ErrorCode.GENERIC_SERVER_ERROR))
 
 
 def ends_by_itself(response: Response) -> bool:

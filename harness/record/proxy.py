@@ -108,7 +108,7 @@ class Proxy:
         with tempfile.TemporaryDirectory(prefix="harness-record-") as folder:
             ready = Ready()
             meter = Meter(self.selector.lateness, handover)
-            master = build_master(self.settings, folder, [self.gate, tee, ready, self.server])
+            master = build_master(self.settings, folder, [self.gate, tee, ready, self.wires, self.server])
             with (
                 troubles_to(handover, lambda peer: give_up(peer, tee, self.wires)),
                 meter.telling(self.settings.stats_s),
