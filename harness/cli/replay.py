@@ -46,6 +46,12 @@ def replay(
         Path | None,
         typer.Option(metavar="FILE", show_default=False, help="Write the time of every write there."),
     ] = None,
+    keep_requests: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=0, help="Tell the latest N requests, without secrets, at /__admin/received."
+        ),
+    ] = 0,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the closing summary as one line of JSON.")
     ] = False,
@@ -62,7 +68,7 @@ def replay(
     from harness.replay import server  # noqa: PLC0415
 
     library = server.load(recordings, keep_connect=keep_connect)
-    settings = server.Settings(host, port_of(port, ctx.obj), speed, write_log)
+    settings = server.Settings(host, port_of(port, ctx.obj), speed, write_log, keep_requests)
     guard = guard_on(library) if validate_requests else None
     outcome = server.run(library, settings, program_on(tuple(library.upstreams), ctx.obj), guard)
     print_summary(outcome)

@@ -3,7 +3,7 @@
 Requests are told as method and path, times in ms. `count` is of all, the lists have the latest.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 from harness.core.document import Document
 
@@ -68,6 +68,22 @@ class Unmatched(Document):
 
     count: int
     misses: tuple[MissedRequest, ...]
+
+
+class ReceivedRequest(Document):
+    """A request as it came in, at `t0_ns` of the monotonic clock; `request` as an interchange line has it.
+
+    Secrets are masked as they are before requests are matched.
+    """
+
+    t0_ns: int
+    request: dict[str, Any]
+
+
+class Received(Document):
+    """`/__admin/received`: the latest requests; `harness replay --keep-requests` says how many are kept."""
+
+    requests: tuple[ReceivedRequest, ...]
 
 
 class UnusedExchange(Document):

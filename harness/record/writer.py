@@ -28,7 +28,9 @@ from typing import Any, BinaryIO, Self
 from harness.core.derive import Derived, derive
 from harness.core.errors import HarnessError, NotRecorded
 from harness.core.exchange import Exchange, State
-from harness.core.redaction import Redactor, Rules
+from harness.core.masks import Tally
+from harness.core.redaction import ACROSS, Redactor, Rules
+from harness.core.run_secrets import RunSecrets, secrets_of
 from harness.core.visible import counted, visible
 from harness.record import console
 from harness.record.anchor import Anchor
@@ -58,7 +60,8 @@ LOCKED_S = 1.0
 class Settings:
     """What the supervisor tells the writer; `lines` is the form of the console's: `text`, `json`, `none`.
 
-    `check` is the command that checks exchanges (none: nobody does). `stats`: say what recording costs.
+    `rules` say what is secret (None: nothing is). `check` is the command that checks exchanges (none:
+    nobody does). `stats`: say what recording costs.
     """
 
     db: Path
@@ -66,7 +69,7 @@ class Settings:
     anchor: Anchor
     versions: Mapping[str, str]
     host: str
-    redact: bool
+    rules: Rules | None
     lines: str
     check: Sequence[str] = ()
     policy: Policy = Policy.STOP
@@ -77,11 +80,12 @@ class Settings:
         """The settings as they come out of JSON."""
         upstreams = tuple(Upstream(**upstream) for upstream in data["upstreams"])
         changed = {"db": Path(data["db"]), "upstreams": upstreams, "anchor": Anchor(**data["anchor"])}
-        return cls(**{**data, **changed, "policy": Policy(data["policy"])})
+        rules = None if data["rules"] is None else Rules.from_json(data["rules"])
+        return cls(**{**data, **changed, "rules": rules, "policy": Policy(data["policy"])})
 
     def redactor(self) -> Redactor:
         """What masks all that is stored and printed."""
-        return Redactor(Rules.default() if self.redact else Rules())
+        return Redactor(self.rules or Rules(), RunSecrets(secrets_of(os.environ)))
 
     def capture(self) -> Capture:
         """The capture of this run."""
@@ -96,12 +100,14 @@ class Settings:
                 "error_ns": self.anchor.error_ns,
             },
             host=self.host,
-            redaction=Rules.default() if self.redact else None,
+            redaction=self.rules,
         )
 
 
 class Writer:
-    """Stores what the messages say. `states` counts exchanges; `troubles` what may be missing.
+    """Stores what the messages say.
+
+    `states` counts exchanges, `troubles` what may be missing, `masked_places` secrets by rule.
 
     `losses` tells of what could not be stored; `refuse` is told why something cannot be stored.
     """
@@ -112,6 +118,7 @@ class Writer:
         self.upstreams = {upstream.name: upstream for upstream in settings.upstreams}
         self.redactor = settings.redactor()
         self.states: Counter[str] = Counter()
+        self.masked_places: Tally = Counter()
         self.troubles = 0
         self.account = Account()
         self.losses = Losses(refuse)
@@ -162,7 +169,7 @@ class Writer:
         told = False
         while True:
             try:
-                return self.recording.add(exchange, derived)
+                return self.recording.add(exchange, derived, self.masked_places)
             except NotRecorded as error:
                 left = deadline - time.monotonic()
                 if not is_busy(error.__cause__):
@@ -226,9 +233,10 @@ class Writer:
 
     def masked(self, raw: Exchange) -> tuple[Exchange, Derived]:
         """An exchange without its secrets, and what follows from it."""
-        masked, _ = self.redactor.exchange(raw)
+        masked, found = self.redactor.exchange(raw)
         derived = derive(masked)
         masked, said = self.redactor.across_events(masked, derived)
+        self.masked_places += found + Counter({ACROSS: said})
         return masked, derive(masked) if said else derived
 
     def tell_cost(self) -> None:
@@ -309,6 +317,7 @@ def record(settings: Settings, descriptor: int) -> int:
     say(
         states=dict(writer.states),
         troubles=writer.troubles,
+        masked=dict(writer.masked_places),
         lost=losses.lost,
         reasons=list(losses.reasons),
         cost=writer.account.report(),

@@ -17,6 +17,7 @@ from harness.core.admin import WriteLateness
 from harness.core.document import Document
 from harness.core.errors import BadInput
 from harness.core.redaction import Rules
+from harness.core.run_secrets import RunSecrets, secrets_of
 from harness.core.url import server_url
 from harness.core.visible import counted
 from harness.kernel_stamps import enable
@@ -37,13 +38,15 @@ BACKLOG = 4096
 class Settings:
     """Where to listen (port 0: any free one) and how to play (speed 1: as recorded, 0: at once).
 
-    `write_log` is a file for the times of all writes (`harness.replay.write_log`); None: no log.
+    `write_log` is a file for the times of all writes (`harness.replay.write_log`); None: no log. So many
+    `kept_requests` are told at `/__admin/received`.
     """
 
     host: str = "127.0.0.1"
     port: int = 0
     speed: float = 1.0
     write_log: Path | None = None
+    kept_requests: int = 0
 
 
 def load(paths: Iterable[Path], *, keep_connect: bool) -> Library[Recorded]:
@@ -51,7 +54,7 @@ def load(paths: Iterable[Path], *, keep_connect: bool) -> Library[Recorded]:
     files = list(dict.fromkeys(paths))
     with ExitStack() as stack:
         recordings = [stack.enter_context(open_recording(path)) for path in files]
-        library: Library[Recorded] = Library(rules_of(recordings))
+        library: Library[Recorded] = Library(rules_of(recordings), RunSecrets(secrets_of(os.environ)))
         for prefix, recording in zip(prefixes_of(files), recordings, strict=True):
             for exchange in recording.exchanges():
                 answer = Recorded(exchange, keep_connect=keep_connect)
@@ -124,6 +127,7 @@ async def serve(
     loop = asyncio.get_running_loop()
     pacer = Pacer(loop)
     site = Site(library, pacer.lateness, settings.speed, tell_miss, guard)
+    site.keep_requests(settings.kept_requests)
     connections: set[Connection] = set()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

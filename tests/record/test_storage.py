@@ -35,12 +35,12 @@ FAILING_RULE = """
 import sys
 if "harness.record.writer" in sys.orig_argv:
     from harness.core.redaction import Redactor
-    correct = Redactor.text
-    def failing(self, text):
+    correct = Redactor._text
+    def failing(self, text, tally):
         if "/fails" in text:
             raise RuntimeError("a secret")
-        return correct(self, text)
-    Redactor.text = failing
+        return correct(self, text, tally)
+    Redactor._text = failing
 """
 
 
