@@ -13,9 +13,12 @@ from functools import reduce
 from operator import or_
 from pathlib import Path
 
-from harness.core.admin import WriteLateness
+from pydantic import Field
+
+from harness.core.admin import Refusals, WriteLateness
 from harness.core.document import Document
 from harness.core.errors import BadInput
+from harness.core.fault_rules import Rule
 from harness.core.redaction import Rules
 from harness.core.run_secrets import RunSecrets, secrets_of
 from harness.core.url import server_url
@@ -23,6 +26,8 @@ from harness.core.visible import counted
 from harness.kernel_stamps import enable
 from harness.replay.answers import Recorded
 from harness.replay.connection import Connection, make_play
+from harness.replay.door import Door
+from harness.replay.gate import NO_LIMITS, Limits
 from harness.replay.guard import Guard
 from harness.replay.match import Library, Miss
 from harness.replay.pacer import Pacer
@@ -39,7 +44,8 @@ class Settings:
     """Where to listen (port 0: any free one) and how to play (speed 1: as recorded, 0: at once).
 
     `write_log` is a file for the times of all writes (`harness.replay.write_log`); None: no log. So many
-    `kept_requests` are told at `/__admin/received`.
+    `kept_requests` are told at `/__admin/received`. `faults` are the rules at the start, `limits` what is
+    asked of clients.
     """
 
     host: str = "127.0.0.1"
@@ -47,6 +53,8 @@ class Settings:
     speed: float = 1.0
     write_log: Path | None = None
     kept_requests: int = 0
+    faults: tuple[Rule, ...] = ()
+    limits: Limits = NO_LIMITS
 
 
 def load(paths: Iterable[Path], *, keep_connect: bool) -> Library[Recorded]:
@@ -100,7 +108,11 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 class Outcome(Document):
-    """How a run went. `program_code`: exit code of the program that ran on it (0 where there was none)."""
+    """How a run went. `program_code`: exit code of the program that ran on it (0 where there was none).
+
+    `faults`, `unfit_faults`: how often each fault was played, or did not fit its answer; `idle_faults`:
+    the rules that never played theirs.
+    """
 
     requests: int
     answered: int
@@ -110,6 +122,10 @@ class Outcome(Document):
     lateness: WriteLateness
     program_code: int
     invalid: int = 0
+    faults: dict[str, int] = Field(default_factory=dict)
+    unfit_faults: dict[str, int] = Field(default_factory=dict)
+    idle_faults: tuple[str, ...] = ()
+    refused: Refusals = Refusals()
 
     @property
     def exit_code(self) -> int:
@@ -128,6 +144,7 @@ async def serve(
     pacer = Pacer(loop)
     site = Site(library, pacer.lateness, settings.speed, tell_miss, guard)
     site.keep_requests(settings.kept_requests)
+    door = Door(site, library, settings.limits, settings.faults)
     connections: set[Connection] = set()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -136,7 +153,7 @@ async def serve(
     log = WriteLog(settings.write_log) if settings.write_log else None
     new_play = log.play if log else make_play
     server = await listen(
-        lambda: Connection(pacer, site.answer, site.refuse, connections, new_play), settings
+        lambda: Connection(pacer, door.answer, site.refuse, connections, new_play), settings
     )
     for one in server.sockets:
         enable(one)  # its connections inherit it
@@ -152,7 +169,7 @@ async def serve(
         pacer.close()
         if log:
             log.close()
-    return outcome(library, site, code)
+    return outcome(library, site, door, code)
 
 
 async def listen(factory: Callable[[], Connection], settings: Settings) -> asyncio.Server:
@@ -203,7 +220,7 @@ def tell_miss(miss: Miss) -> None:
     print(f"harness replay: miss: {miss_text(miss)}", file=sys.stderr, flush=True)
 
 
-def outcome(library: Library[Recorded], site: Site, code: int) -> Outcome:
+def outcome(library: Library[Recorded], site: Site, door: Door, code: int) -> Outcome:
     """The sum of a run."""
     tally = site.tally
     unused = tuple(f"{entry.label} {endpoint(entry)}" for entry in library.unused())
@@ -216,4 +233,8 @@ def outcome(library: Library[Recorded], site: Site, code: int) -> Outcome:
         lateness=write_lateness(site.lateness),
         program_code=code,
         invalid=site.guard.invalid if site.guard else 0,
+        faults=dict(door.faults.played),
+        unfit_faults=dict(door.faults.unfit),
+        idle_faults=door.faults.idle(),
+        refused=door.refusals(),
     )
