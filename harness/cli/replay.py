@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli import replay_matching, replay_misses
+from harness.cli import replay_door, replay_matching, replay_misses
 from harness.core.errors import BadInput
 from harness.core.matching.words import OnMiss, Repeat
 from harness.core.visible import counted
@@ -65,6 +65,11 @@ def replay(
             metavar="N", min=0, help="Tell the latest N requests, without secrets, at /__admin/received."
         ),
     ] = 0,
+    fault: replay_door.Fault = None,
+    faults: replay_door.FaultFile = None,
+    api_key: replay_door.ApiKey = None,
+    rpm: replay_door.Rpm = None,
+    tpm: replay_door.Tpm = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the closing summary as one line of JSON.")
     ] = False,
@@ -77,8 +82,10 @@ def replay(
     exchanges and what differs, and the exit code 1 at the end. With `-- CMD` the command
     runs with the base URLs of the SDKs set to this server, which ends with it. With --validate-requests,
     what breaks the schema of its endpoint gets a 400 in the API's own form, and the exit code 1 as well.
+    Faults (docs/faults.md), API keys and limits are played as asked, and change no exit code.
     """
     check_speed(speed)
+    played, limits = replay_door.rules_from(fault, faults), replay_door.limits_from(api_key, rpm, tpm)
     session_of = replay_matching.session_from(session_by)
     said = replay_matching.Said(match_on, ignore, normalise, default, preset, fuzzy)
     rules = replay_matching.rules_from(recordings, said)
@@ -90,11 +97,20 @@ def replay(
     guard = guard_on(library) if validate_requests else None
     upstreams = replay_misses.named_as(tuple(library.upstreams), upstreams, upstream or ())
     library.upstreams |= dict.fromkeys(one.name for one in upstreams)
-    program = program_on(tuple(library.upstreams), ctx.obj)
+    program = program_on(tuple(library.upstreams), ctx.obj, limits.keys)
     with replay_misses.recorders(upstreams, recordings[0]) as targets:
         simulate = on_miss is OnMiss.SIMULATE
         settings = server.Settings(
-            host, port_of(port, ctx.obj), speed, write_log, keep_requests, session_of, simulate, targets
+            host,
+            port_of(port, ctx.obj),
+            speed,
+            write_log,
+            keep_requests,
+            played,
+            limits,
+            session_of=session_of,
+            simulate=simulate,
+            recorders=targets,
         )
         outcome = server.run(library, settings, program, guard)
         print_summary(outcome)
@@ -128,15 +144,16 @@ def check_speed(speed: float) -> None:
 
 
 def program_on(
-    upstreams: tuple[str, ...], program: list[str] | None
+    upstreams: tuple[str, ...], program: list[str] | None, keys: tuple[str, ...]
 ) -> Callable[[str], Awaitable[int]] | None:
-    """What runs the program behind `--` once the server's URL is known."""
+    """What runs the program behind `--` once the server's URL is known; a key that it lacks is the first."""
     if program is None:
         return None
-    from harness.cli.program import check, environment, run  # noqa: PLC0415
+    from harness.cli.program import PLACEHOLDER, check, environment, run  # noqa: PLC0415
 
     check(program)
-    return lambda url: run(program, environment(base_urls(upstreams, url), placeholder_keys=True))
+    key = keys[0] if keys else PLACEHOLDER
+    return lambda url: run(program, environment(base_urls(upstreams, url), placeholder_keys=True, key=key))
 
 
 def base_urls(upstreams: tuple[str, ...], url: str) -> dict[str, str]:
@@ -153,7 +170,7 @@ def print_summary(outcome: "Outcome") -> None:
     invalid = f", {outcome.invalid} invalid" if outcome.invalid else ""
     unused = f"{len(outcome.unused)} of {counted(outcome.exchanges, 'exchange')} unused"
     lines = [f"{requests}{invalid}; {unused}"]
-    lines += replay_misses.summary(outcome)
+    lines += [*replay_misses.summary(outcome), *replay_door.summary(outcome)]
     lines += [f"  unused: {row}" for row in outcome.unused[:UNUSED_SHOWN]]
     if len(outcome.unused) > UNUSED_SHOWN:
         lines.append(f"  unused: and {len(outcome.unused) - UNUSED_SHOWN} more")

@@ -4,23 +4,22 @@ A cursor counts how often a session asked one thing. What that count means is fo
 so that servers which share the counts (`Cursors`) need share nothing else.
 """
 
-import hashlib
 import random
 from collections.abc import Callable
 from typing import Protocol
 
 from harness.core.errors import BadInput
-from harness.core.exchange import Headers, header
+from harness.core.exchange import Request, header
 from harness.core.matching.words import Repeat
+from harness.replay.gate import shown_key
 
 EVERYBODY = ""
 """The session of all requests, where sessions are not told apart, or a request does not say whose it is."""
-API_KEYS = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
 HEADER = "header:"
 BY_KEY = "api-key"
 
-type SessionOf = Callable[[Headers], str]
-"""The session that a request belongs to, by its headers."""
+type SessionOf = Callable[[Request], str]
+"""The session that a request belongs to."""
 
 
 class Cursors(Protocol):
@@ -81,18 +80,15 @@ def session_by(text: str | None) -> SessionOf:
     name = text[len(HEADER) :].strip().lower()
     if not text.lower().startswith(HEADER) or not name:
         raise BadInput(f"--session-by {text!r} tells no clients apart: use header:NAME or {BY_KEY}")
-    return lambda headers: header(headers, name) or EVERYBODY
+    return lambda request: header(request.headers, name) or EVERYBODY
 
 
-def everybody(_headers: Headers) -> str:
+def everybody(_request: Request) -> str:
     """One session for all."""
     return EVERYBODY
 
 
-def api_key(headers: Headers) -> str:
-    """The digest of the API key that a request came with; `EVERYBODY` for one without."""
-    found = next((value for name in API_KEYS if (value := header(headers, name))), None)
-    if found is None:
-        return EVERYBODY
-    key = found.removeprefix("Bearer ").strip()
-    return f"key {hashlib.sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}"
+def api_key(request: Request) -> str:
+    """The digest of the API key that a request shows; `EVERYBODY` for one without."""
+    digest = shown_key(request)
+    return f"key {digest.hex()[:16]}" if digest else EVERYBODY

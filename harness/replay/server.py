@@ -15,9 +15,10 @@ from pathlib import Path
 
 from pydantic import Field
 
-from harness.core.admin import WriteLateness
+from harness.core.admin import Refusals, WriteLateness
 from harness.core.document import Document
 from harness.core.errors import BadInput
+from harness.core.fault_rules import Rule
 from harness.core.matching.matcher import Matching
 from harness.core.matching.rules import MatchRules
 from harness.core.miss import Miss, miss_text, summed
@@ -29,6 +30,8 @@ from harness.kernel_stamps import enable
 from harness.replay.answers import Recorded
 from harness.replay.connection import Connection, make_play
 from harness.replay.cursors import SessionOf, everybody
+from harness.replay.door import Door
+from harness.replay.gate import NO_LIMITS, Limits
 from harness.replay.guard import Guard
 from harness.replay.instead import Instead, fuzzy
 from harness.replay.match import Library, Order
@@ -50,8 +53,9 @@ class Settings:
     """Where to listen (port 0: any free one) and how to play (speed 1: as recorded, 0: at once).
 
     `write_log` is a file for the times of all writes (`harness.replay.write_log`); None: no log. So many
-    `kept_requests` are told at `/__admin/received`. `session_of` tells clients apart. Misses are simulated,
-    or go to the recorder of their upstream.
+    `kept_requests` are told at `/__admin/received`. `faults` are the rules at the start, `limits` what is
+    asked of clients, `session_of` tells them apart. Misses are simulated, or go to the recorder of their
+    upstream.
     """
 
     host: str = "127.0.0.1"
@@ -59,6 +63,8 @@ class Settings:
     speed: float = 1.0
     write_log: Path | None = None
     kept_requests: int = 0
+    faults: tuple[Rule, ...] = ()
+    limits: Limits = NO_LIMITS
     session_of: SessionOf = everybody
     simulate: bool = False
     recorders: Mapping[str, Target] = field(default_factory=dict)
@@ -146,6 +152,8 @@ class Outcome(Document):
 
     `misses`: the latest, as people read them, and how often each came. `instead`: how many requests were
     answered in place of a miss, by how (`fuzzy`, `simulated`, `recorded`).
+    `faults`, `unfit_faults`: how often each fault was played, or did not fit its answer; `idle_faults`:
+    the rules that never played theirs.
     """
 
     requests: int
@@ -158,6 +166,10 @@ class Outcome(Document):
     invalid: int = 0
     misses: dict[str, int] = Field(default_factory=dict)
     instead: dict[str, int] = Field(default_factory=dict)
+    faults: dict[str, int] = Field(default_factory=dict)
+    unfit_faults: dict[str, int] = Field(default_factory=dict)
+    idle_faults: tuple[str, ...] = ()
+    refused: Refusals = Refusals()
 
     @property
     def exit_code(self) -> int:
@@ -177,6 +189,7 @@ async def serve(
     site = Site(library, pacer.lateness, settings.speed, tell_miss, guard)
     site.terms = terms_of(library, settings)
     site.keep_requests(settings.kept_requests)
+    door = Door(site, library, settings.limits, settings.faults)
     connections: set[Connection] = set()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -185,7 +198,7 @@ async def serve(
     log = WriteLog(settings.write_log) if settings.write_log else None
     new_play = log.play if log else make_play
     server = await listen(
-        lambda: Connection(pacer, site.answer, site.refuse, connections, new_play), settings
+        lambda: Connection(pacer, door.answer, site.refuse, connections, new_play), settings
     )
     for one in server.sockets:
         enable(one)  # its connections inherit it
@@ -201,7 +214,7 @@ async def serve(
         pacer.close()
         if log:
             log.close()
-    return outcome(library, site, code)
+    return outcome(library, site, door, code)
 
 
 def terms_of(library: Library[Recorded], settings: Settings) -> Terms:
@@ -268,7 +281,7 @@ def tell_miss(miss: Miss) -> None:
     tell(f"miss: {miss_text(miss)}")
 
 
-def outcome(library: Library[Recorded], site: Site, code: int) -> Outcome:
+def outcome(library: Library[Recorded], site: Site, door: Door, code: int) -> Outcome:
     """The sum of a run."""
     tally = site.tally
     unused = tuple(f"{entry.label} {endpoint(entry)}" for entry in library.unused())
@@ -283,4 +296,8 @@ def outcome(library: Library[Recorded], site: Site, code: int) -> Outcome:
         invalid=site.guard.invalid if site.guard else 0,
         misses=summed(tally.misses),
         instead=dict(tally.instead),
+        faults=dict(door.faults.played),
+        unfit_faults=dict(door.faults.unfit),
+        idle_faults=door.faults.idle(),
+        refused=door.refusals(),
     )

@@ -133,7 +133,7 @@ class Site:
         label = header(incoming.request.headers, CHOICE_HEADER)
         if label is not None:
             return self.library.named(label, incoming.request)
-        session = self.terms.session_of(incoming.request.headers)
+        session = self.terms.session_of(incoming.request)
         found = self.library.find(incoming.request, session)
         if isinstance(found, Miss) and incoming.client.head:
             as_get = self.library.find(replace(incoming.request, method="GET"), session)
@@ -142,7 +142,7 @@ class Site:
 
     def missed(self, miss: Miss, incoming: Incoming) -> Answer:
         """What comes in place of a miss; else count it, tell of it, and answer 404."""
-        session = self.terms.session_of(incoming.request.headers)
+        session = self.terms.session_of(incoming.request)
         given = next(filter(None, (give(miss, incoming, session) for give in self.terms.instead)), None)
         if given is not None:
             self.tally.instead[given.word] += 1

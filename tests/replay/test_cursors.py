@@ -3,7 +3,7 @@
 import pytest
 
 from harness.core.errors import BadInput
-from harness.core.exchange import Headers
+from harness.core.exchange import Headers, Request
 from harness.core.matching.words import Repeat
 from harness.replay.cursors import EVERYBODY, OwnCursors, pick, session_by
 
@@ -49,15 +49,19 @@ SESSIONS: list[tuple[str | None, Headers, Headers, bool]] = [
 ]
 
 
+def headed(*headers: tuple[str, str]) -> Request:
+    return Request("POST", "http://x/", headers)
+
+
 @pytest.mark.parametrize(("by", "one", "other", "same"), SESSIONS)
 def test_clients_are_told_apart_as_asked(by: str | None, one: Headers, other: Headers, same: bool) -> None:
     session_of = session_by(by)
-    assert (session_of(one) == session_of(other)) is same
+    assert (session_of(headed(*one)) == session_of(headed(*other))) is same
 
 
 def test_a_key_is_known_by_its_digest_and_nobody_by_nothing() -> None:
-    assert "secret" not in session_by("api-key")((("authorization", "Bearer secret"),))
-    assert session_by("api-key")(()) == session_by("header:x")(()) == EVERYBODY
+    assert "secret" not in session_by("api-key")(headed(("authorization", "Bearer secret")))
+    assert session_by("api-key")(headed()) == session_by("header:x")(headed()) == EVERYBODY
 
 
 @pytest.mark.parametrize("text", ["", "header", "header:", "header: ", "cookie", "x-test"])
