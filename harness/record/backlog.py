@@ -11,7 +11,8 @@ import asyncio
 from mitmproxy.proxy import events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import http
-from mitmproxy.proxy.layers.http import _http2
+
+from harness.record import http2
 
 MOST_BYTES = 1024 * 1024
 """Of a client's requests that may wait in its upstreams' connections."""
@@ -20,7 +21,7 @@ type Peer = tuple[object, ...]
 """The address of a client."""
 
 
-class Gate:
+class Sluice:
     """What mitmproxy reads a client through. `waiting` is what waits in which of its upstreams, in bytes."""
 
     def __init__(self, reader: asyncio.StreamReader) -> None:
@@ -30,7 +31,7 @@ class Gate:
         self.is_open.set()
 
     async def read(self, size: int) -> bytes:
-        """As the reader does, once the gate is open."""
+        """As the reader does, once the sluice is open."""
         await self.is_open.wait()
         return await self.reader.read(size)
 
@@ -46,27 +47,27 @@ class Gate:
             self.is_open.clear()
 
 
-GATES: dict[Peer, Gate] = {}
+SLUICES: dict[Peer, Sluice] = {}
 """Those of the clients that are connected."""
 
 
-class Client(_http2.Http2Client):
-    """The side of an upstream that speaks HTTP/2."""
+class Client(http2.Client):
+    """The side of an upstream that speaks HTTP/2, with what is mended there (`harness.record.http2`)."""
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self.noted = 0
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
-        """Tell the client's gate what waits after each event."""
+        """Tell the client's sluice what waits after each event."""
         yield from super()._handle_event(event)
         buffers = self.h2_conn.stream_buffers
         closed = isinstance(event, events.ConnectionClosed)
         waiting = 0 if closed else sum(len(part.data) for parts in buffers.values() for part in parts)
-        gate = GATES.get(self.context.client.peername)
-        if gate and waiting != self.noted:
+        sluice = SLUICES.get(self.context.client.peername)
+        if sluice and waiting != self.noted:
             self.noted = waiting
-            gate.note(self.conn.id, waiting)
+            sluice.note(self.conn.id, waiting)
 
 
 def install() -> None:

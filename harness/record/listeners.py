@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from mitmproxy.proxy.mode_servers import AsyncioServerInstance
 
-from harness.record.backlog import GATES, Gate
+from harness.record.backlog import SLUICES, Sluice
 
 
 def install(sockets: Mapping[int, socket.socket]) -> None:
@@ -22,11 +22,11 @@ def install(sockets: Mapping[int, socket.socket]) -> None:
     ) -> list[asyncio.Server]:
         async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             peer = writer.get_extra_info("peername")
-            gate = GATES[peer] = Gate(reader)
+            sluice = SLUICES[peer] = Sluice(reader)
             try:
-                await instance.handle_stream(gate, writer)  # type: ignore[arg-type]
+                await instance.handle_stream(sluice, writer)  # type: ignore[arg-type]
             finally:
-                GATES.pop(peer, None)
+                SLUICES.pop(peer, None)
 
         return [await asyncio.start_server(handle, sock=sockets[port])]
 

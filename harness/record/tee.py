@@ -18,7 +18,7 @@ from mitmproxy.net.http import status_codes
 from mitmproxy.proxy import server_hooks
 from mitmproxy.proxy.layers.http._http1 import make_error_response
 
-from harness.record.ends import CLIENT_LEFT, How, told
+from harness.record.ends import LEFT, How, told
 from harness.record.http1 import UPLOAD
 from harness.record.lag import LagSelector
 from harness.record.message import STAMP, Kind, Passed, encode, passed, plain
@@ -82,13 +82,17 @@ class Open:
 
 
 class Tee:
-    """One per proxy. `way` finds a request's upstream; `send` takes the bytes of a message."""
+    """One per proxy. `way` finds a request's upstream; `send` takes the bytes of a message.
+
+    `finished` counts the exchanges that were handed over.
+    """
 
     def __init__(self, way: Way, send: Callable[[bytes], None], loop: LagSelector) -> None:
         self.way = way
         self.send = send
         self.loop = loop
         self.open: dict[str, Open] = {}
+        self.finished = 0
         self.connected: dict[str, int] = {}
         self.switched: set[str] = set()
         self.uploads = 0
@@ -96,6 +100,8 @@ class Tee:
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Write the request down as the client sent it, and turn it towards its upstream."""
         request = flow.request
+        if flow.response:  # it was refused (`harness.record.gate`)
+            return
         asked = {
             "method": request.method,
             "path": request.path,
@@ -166,7 +172,7 @@ class Tee:
         exchange.connected = exchange.connected or self.connected.get(flow.server_conn.id, 0)
         if exchange.upload and flow.client_conn.connected:
             exchange.t0 = exchange.t0 or now  # the client was answered before it had said all
-        if how is How.ERROR and not exchange.connected and message != CLIENT_LEFT:
+        if how is How.ERROR and not exchange.connected and not message.startswith(LEFT):
             answer_for(exchange, message, now)
         self.hand_over(exchange, how, message, now)
 
@@ -192,6 +198,7 @@ class Tee:
             "connected": exchange.connected,
             "error_bound": self.loop.bound_since(exchange.t0),
         }
+        self.finished += 1
         self.send(encode(head, exchange.body, exchange.stamps, exchange.chunks))
 
     def pass_by(self, exchange: Open, why: str, kind: Kind = Kind.NOTE) -> None:
@@ -221,9 +228,9 @@ class Tee:
 
     def interrupt(self) -> None:
         """Hand over everything that is open: the recorder stops."""
-        for exchange in self.open.values():
+        while self.open:
+            _, exchange = self.open.popitem()
             self.hand_over(exchange, How.STOP, "", self.loop.returned)
-        self.open.clear()
 
     def give_up(self, client: str) -> list[str]:
         """Hand over what is open of a client whose connection mitmproxy has lost control of; what that is."""
@@ -268,7 +275,7 @@ def why_no_exchange(method: str, message: str) -> str:
     """
     if method.upper() == "CONNECT":
         return "a CONNECT is for proxies, and this is reached as a server; not recorded"
-    if message in ("", CLIENT_LEFT) or "closed connection" in message:
+    if not message or message.startswith(LEFT) or "closed connection" in message:
         return "the request was never whole; not recorded"
     return f"not recorded ({told(message, connected=True)})"
 

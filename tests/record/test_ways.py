@@ -16,7 +16,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from mitmproxy.test import tflow
+from mitmproxy.test import tflow, tutils
 
 from harness.core.exchange import Exchange, Response, State
 from harness.record.http1 import UPLOAD
@@ -148,14 +148,14 @@ def test_a_body_over_the_limit_passes_and_is_told_of(monkeypatch: pytest.MonkeyP
     sent: list[bytes] = []
     loop = cast("LagSelector", SimpleNamespace(returned=1, bound_since=lambda _start: 0))
     tee = Tee(Reverse({1: parse("https://a.test")}, sent.append), sent.append, loop)
-    flow = tflow.tflow(resp=True)
+    flow = tflow.tflow()
     flow.client_conn.sockname = ("127.0.0.1", 1)
     tee.requestheaders(flow)
     for part in (b"12345", b"67890", b"more", b""):
         assert flow.metadata[UPLOAD](part) == part
+    flow.response = tutils.tresp()
     for hook in (tee.request, tee.responseheaders, tee.response):
         hook(flow)
-    assert flow.response
     assert flow.response.stream is True
     source = io.BytesIO(b"".join(sent))
     messages = list(iter(lambda: read(source), None))
