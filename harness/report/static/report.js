@@ -28,13 +28,15 @@ function element(tag, text, parent, className) {
   return made;
 }
 
-// Three digits that matter, as in the tables.
+// Three digits that matter, rounded as Python does for the tables: by the exact value of the float, of which
+// only multiples of 1/16 can lie in the middle, and go to the even digit.
 function digits(value) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   const size = Math.abs(value);
   if (size === 0) return "0";
   const places = size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3;
-  return value.toLocaleString("en", { minimumFractionDigits: places, maximumFractionDigits: places, roundingMode: "halfEven" });
+  const near = value * 16 % 1 ? Number(value.toFixed(places)) : value;
+  return near.toLocaleString("en", { minimumFractionDigits: places, maximumFractionDigits: places, roundingMode: "halfEven" });
 }
 const tick = value => value === null ? "" : Number(value.toPrecision(6)).toLocaleString("en", { maximumFractionDigits: 6 });
 const runs = data.kind === "comparison" ? [data.a, data.b] : [data];
