@@ -61,6 +61,20 @@ def test_a_gateway_that_never_asks_the_provider(path: str, capsys: pytest.Captur
     assert "the gateway answers status 501: does it ask the provider at http://127.0.0.1:" in error
 
 
+def test_a_port_that_is_taken(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The gateway's: another server would be probed in its place. The provider's: it says so itself."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        common = ["probe", "--recording", path, "--gateway"]
+        assert main([*common, f"http://127.0.0.1:{port}", *STARTS]) == 2
+        assert f"something listens on 127.0.0.1:{port} already" in capsys.readouterr().err
+        assert main([*common, "http://127.0.0.1:9", "--provider-port", str(port)]) == 2
+        error = capsys.readouterr().err
+    assert error.startswith("harness: error: harness replay ended with code 2 before it listened: ")
+    assert f"{port}" in error
+    assert "in use" in error
+
+
 def test_people_and_machines_are_shown_the_same(path: str, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
