@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 GIB = 1024**3
 MW_PER_W = MJ_PER_J = 1000
-LONGEST_S = 1e9
+LONGEST_S = 10**9
 """Thirty years: of no more seconds nanoseconds are exact."""
 A_SECOND = 4
 """How often the table is drawn anew, a second."""

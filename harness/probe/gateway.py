@@ -96,8 +96,9 @@ class Gateway:
 def check_free(place: Place) -> None:
     """BadInput: something listens where a gateway is to be started: it would be probed in its place."""
     if listens(place):
-        where = f"{place.host}:{place.port}"
-        raise BadInput(f"something listens on {where} already: end it, or probe it without -- COMMAND")
+        raise BadInput(
+            f"something listens on {place.authority} already: end it, or probe it without -- COMMAND"
+        )
 
 
 def wait_until_it_listens(place: Place, gateway: Gateway | None, limit_s: float) -> None:
@@ -107,7 +108,7 @@ def wait_until_it_listens(place: Place, gateway: Gateway | None, limit_s: float)
         if gateway:
             gateway.check()
         if time.monotonic() > deadline:
-            where = f"{place.host}:{place.port}"
+            where = place.authority
             raise BadInput(f"nothing listens on {where} after {limit_s:g} s; is --gateway where it listens?")
         Event().wait(LOOK_S)
 

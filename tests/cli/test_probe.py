@@ -26,6 +26,10 @@ REFUSED = {
     "no way to the provider": (GATEWAY, "the gateway must find the provider: fix --provider-port"),
     "TLS": (("--gateway", "https://gw.test", *STARTS), "--gateway should be http"),
     "no URL": (("--gateway", "gw.test", *STARTS), "--gateway is no absolute http or https URL"),
+    "a password": (
+        ("--gateway", "http://me:secret@127.0.0.1:9", *STARTS),
+        "--gateway holds a user or a password",
+    ),
     "no levels": ((*GATEWAY, "--concurrency", "1,x", *STARTS), "--concurrency '1,x' is no list of numbers"),
     "no header": ((*GATEWAY, "--header", "secret", *STARTS), "--header should be 'NAME: VALUE'"),
     "no stream": ((*GATEWAY, "--dialect", "x", *STARTS), "{path}: no stream of the dialect x in it"),
