@@ -36,11 +36,11 @@ GRACE_S = 5.0
 """From SIGTERM to SIGKILL for a program that must end."""
 
 
-def environment(urls: Mapping[str, str], *, placeholder_keys: bool) -> dict[str, str]:
+def environment(urls: Mapping[str, str], *, placeholder_keys: bool, key: str = PLACEHOLDER) -> dict[str, str]:
     """Our environment with the base URLs of these upstreams (name -> URL, without a slash at its end).
 
     Loopback is never reached through a proxy. With `placeholder_keys`, API keys that are missing get
-    a value, since the SDKs want one even where nobody reads it.
+    a value, `key`, since the SDKs want one even where nobody reads it.
     """
     variables = dict(os.environ)
     for name in sorted(urls, key=lambda name: name != "default"):  # a named upstream knows better
@@ -48,9 +48,12 @@ def environment(urls: Mapping[str, str], *, placeholder_keys: bool) -> dict[str,
             variables[variable] = urls[name].rstrip("/") + path
     for variable in ("NO_PROXY", "no_proxy"):
         variables[variable] = with_loopback(variables.get(variable, ""))
-    if placeholder_keys:
-        variables = {**dict.fromkeys(KEYS, PLACEHOLDER), **variables}
-    return variables
+    return with_placeholders(variables, key) if placeholder_keys else variables
+
+
+def with_placeholders(variables: Mapping[str, str], key: str = PLACEHOLDER) -> dict[str, str]:
+    """Variables with a value for the API keys that are missing."""
+    return {**dict.fromkeys(KEYS, key), **variables}
 
 
 def base_url_of(name: str) -> str:

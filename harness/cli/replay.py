@@ -4,16 +4,23 @@ import json
 import math
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli import proxy_mode, replay_door, replay_matching, replay_misses
+from harness.cli.proxy_mode import Mode
 from harness.core.errors import BadInput
+from harness.core.matching.words import OnMiss, Repeat
 from harness.core.visible import counted
 
 if TYPE_CHECKING:
+    from harness.cli.proxy_mode import WayIn
     from harness.replay.answers import Recorded
+    from harness.replay.connection import Connection
     from harness.replay.guard import Guard
     from harness.replay.match import Library
     from harness.replay.server import Outcome
@@ -39,6 +46,11 @@ def replay(
     keep_connect: Annotated[
         bool, typer.Option(help="Play the recorder's connection set-up (DNS, TCP, TLS) as waiting time too.")
     ] = False,
+    mode: Annotated[
+        Mode, typer.Option(help="reverse: clients use our address as their base URL; proxy: as their proxy.")
+    ] = Mode.REVERSE,
+    allow_host: proxy_mode.AllowHost = None,
+    ca_dir: proxy_mode.CaDir = None,
     validate_requests: Annotated[
         bool, typer.Option("--validate-requests", help="Answer 400 to a request that breaks its schema.")
     ] = False,
@@ -46,34 +58,84 @@ def replay(
         Path | None,
         typer.Option(metavar="FILE", show_default=False, help="Write the time of every write there."),
     ] = None,
+    match_on: replay_matching.MatchOn = None,
+    ignore: replay_matching.Ignore = None,
+    normalise: replay_matching.Normalise = None,
+    default: replay_matching.Default = None,
+    preset: replay_matching.PresetChoice = None,
+    fuzzy: replay_matching.Fuzzy = None,
+    repeat: replay_matching.RepeatChoice = Repeat.LAST,
+    seed: replay_matching.Seed = 0,
+    session_by: replay_matching.SessionBy = None,
+    on_miss: replay_misses.OnMissChoice = OnMiss.FAIL,
+    upstream: replay_misses.Upstreams = None,
     keep_requests: Annotated[
         int,
         typer.Option(
             metavar="N", min=0, help="Tell the latest N requests, without secrets, at /__admin/received."
         ),
     ] = 0,
+    fault: replay_door.Fault = None,
+    faults: replay_door.FaultFile = None,
+    api_key: replay_door.ApiKey = None,
+    rpm: replay_door.Rpm = None,
+    tpm: replay_door.Tpm = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the closing summary as one line of JSON.")
     ] = False,
 ) -> int:
     """Serve recordings: the recorded bytes, each at its recorded time.
 
-    A request is answered by the recorded exchange with the same method, path, query and JSON body;
-    equal requests in recorded order, then the last repeats. Anything else is a miss: a 404 that names
-    the nearest recording and what differs, and the exit code 1 at the end. With `-- CMD` the command
+    A request is answered by the recorded exchange with the same method, path, query and body, by the
+    rules of these options and of NAME.match.toml beside NAME.db (docs/matching.md); equal requests in
+    recorded order, then the last repeats. Anything else is a miss: a 404 that names the three nearest
+    exchanges and what differs, and the exit code 1 at the end. With `-- CMD` the command
     runs with the base URLs of the SDKs set to this server, which ends with it. With --validate-requests,
     what breaks the schema of its endpoint gets a 400 in the API's own form, and the exit code 1 as well.
+    Faults (docs/faults.md), API keys and limits are played as asked, and change no exit code.
+
+    With --mode proxy, programs use this server as their proxy: what was recorded of a host is asked of
+    that host, over TLS with our own CA. Known providers and --allow-host are answered with a miss where
+    nothing matches; other hosts are reached through a tunnel.
     """
     check_speed(speed)
+    played, limits = replay_door.rules_from(fault, faults), replay_door.limits_from(api_key, rpm, tpm)
+    session_of = replay_matching.session_from(session_by)
+    said = replay_matching.Said(match_on, ignore, normalise, default, preset, fuzzy)
+    rules = replay_matching.rules_from(recordings, said)
+    upstreams = replay_misses.upstreams_from(on_miss, upstream, recordings)
     from harness.replay import server  # noqa: PLC0415
 
-    library = server.load(recordings, keep_connect=keep_connect)
-    settings = server.Settings(host, port_of(port, ctx.obj), speed, write_log, keep_requests)
+    order = replay_matching.order_from(repeat, seed)
+    by_origin = mode is Mode.PROXY
+    library = server.load(
+        recordings, keep_connect=keep_connect, rules=rules, order=order, by_origin=by_origin
+    )
     guard = guard_on(library) if validate_requests else None
-    outcome = server.run(library, settings, program_on(tuple(library.upstreams), ctx.obj), guard)
-    print_summary(outcome)
-    if as_json:
-        print(json.dumps(outcome.model_dump(mode="json")))
+    way = way_of(mode, library, allow_host, ca_dir, on_miss)
+    upstreams = replay_misses.named_as(tuple(library.upstreams), upstreams, upstream or ())
+    library.upstreams |= dict.fromkeys(one.name for one in upstreams)
+    program = program_on(tuple(library.upstreams), ctx.obj, limits.keys, way)
+    with replay_misses.recorders(upstreams, recordings[0]) as targets:
+        simulate = on_miss is OnMiss.SIMULATE
+        settings = server.Settings(
+            host,
+            port_of(port, ctx.obj),
+            speed,
+            write_log,
+            keep_requests,
+            played,
+            limits,
+            session_of=session_of,
+            simulate=simulate,
+            recorders=targets,
+        )
+        if way:
+            settings = replace(settings, connection=connection_of(way, library), hints=way.exports)
+        outcome = server.run(library, settings, program, guard)
+        print_summary(outcome)
+        if as_json:
+            print(json.dumps(outcome.model_dump(mode="json")), flush=True)
     return outcome.exit_code
 
 
@@ -101,16 +163,46 @@ def check_speed(speed: float) -> None:
         )
 
 
+def way_of(
+    mode: Mode,
+    library: "Library[Recorded]",
+    allow_host: list[str] | None,
+    ca_dir: Path | None,
+    on_miss: OnMiss,
+) -> "WayIn | None":
+    """The way in of `--mode proxy`; None: that of the other one."""
+    if mode is Mode.REVERSE:
+        proxy_mode.refuse_options(allow_host=allow_host, ca_dir=ca_dir)
+        return None
+    if on_miss is OnMiss.RECORD:
+        raise BadInput("--on-miss record does not go with --mode proxy: harness record --mode proxy appends")
+    from harness.core.url import origin  # noqa: PLC0415
+
+    origins = [origin(url) for url in library.upstreams if url]
+    plain = any(one.scheme == "http" for one in origins)
+    return proxy_mode.way_in("harness replay", allow_host, ca_dir, [one.host for one in origins], plain=plain)
+
+
+def connection_of(way: "WayIn", library: "Library[Recorded]") -> "Callable[..., Connection]":
+    """What makes connections of clients that use us as their proxy."""
+    from harness.replay.forward import Doors, ProxyConnection  # noqa: PLC0415
+
+    return partial(ProxyConnection, Doors(way.authority, way.hosts, tuple(filter(None, library.upstreams))))
+
+
 def program_on(
-    upstreams: tuple[str, ...], program: list[str] | None
+    upstreams: tuple[str, ...], program: list[str] | None, keys: tuple[str, ...], way: "WayIn | None"
 ) -> Callable[[str], Awaitable[int]] | None:
-    """What runs the program behind `--` once the server's URL is known."""
+    """What runs the program behind `--` once the server's URL is known; a key that it lacks is the first."""
     if program is None:
         return None
-    from harness.cli.program import check, environment, run  # noqa: PLC0415
+    from harness.cli.program import PLACEHOLDER, check, environment, run, with_placeholders  # noqa: PLC0415
 
     check(program)
-    return lambda url: run(program, environment(base_urls(upstreams, url), placeholder_keys=True))
+    key = keys[0] if keys else PLACEHOLDER
+    if way:
+        return lambda url: run(program, with_placeholders(way.environment(url), key))
+    return lambda url: run(program, environment(base_urls(upstreams, url), placeholder_keys=True, key=key))
 
 
 def base_urls(upstreams: tuple[str, ...], url: str) -> dict[str, str]:
@@ -127,6 +219,7 @@ def print_summary(outcome: "Outcome") -> None:
     invalid = f", {outcome.invalid} invalid" if outcome.invalid else ""
     unused = f"{len(outcome.unused)} of {counted(outcome.exchanges, 'exchange')} unused"
     lines = [f"{requests}{invalid}; {unused}"]
+    lines += [*replay_misses.summary(outcome), *replay_door.summary(outcome)]
     lines += [f"  unused: {row}" for row in outcome.unused[:UNUSED_SHOWN]]
     if len(outcome.unused) > UNUSED_SHOWN:
         lines.append(f"  unused: and {len(outcome.unused) - UNUSED_SHOWN} more")

@@ -49,18 +49,35 @@ class Invalid(Document):
 class FieldDifference(Document):
     """One field of a request that is not as it was recorded."""
 
+    change: str
     where: str
     recorded: str
     requested: str
 
 
+class NearMiss(Document):
+    """A recorded exchange (its id) that is like a request, from 0 to 1, and how they differ.
+
+    `count` is of all differences; the list has the first.
+    """
+
+    exchange: str
+    likeness: float
+    differences: tuple[FieldDifference, ...]
+    count: int
+
+
 class MissedRequest(Document):
-    """A request that matched nothing, why, and how it differs from the nearest exchange (an id)."""
+    """A request that was not answered, why (a word and a sentence), and what is nearest, best first.
+
+    `text` is all of it as people read it, in lines.
+    """
 
     request: str
+    why: str
     reason: str
-    nearest: str | None
-    differences: tuple[FieldDifference, ...]
+    nearest: tuple[NearMiss, ...]
+    text: str
 
 
 class Unmatched(Document):
@@ -98,3 +115,40 @@ class Unused(Document):
 
     count: int
     exchanges: tuple[UnusedExchange, ...]
+
+
+class FaultRule(Document):
+    """A rule as it is written in a flag, and what it did so far.
+
+    `fitted`: requests that it was about; `played`: those that got the fault; `unfit`: those that could not.
+    """
+
+    rule: str
+    fitted: int
+    played: int
+    unfit: int
+
+
+class PlayedFault(Document):
+    """A fault that an answer got, or could not have (`unfit`: why), by a rule or by its own header."""
+
+    request: str
+    fault: str
+    by: Literal["rule", "request"]
+    unfit: str | None
+
+
+class Faults(Document):
+    """`/__admin/faults`: the rules, how often each fault was played so far, or was not, and the latest."""
+
+    rules: tuple[FaultRule, ...]
+    played: dict[str, int]
+    unfit: dict[str, int]
+    latest: tuple[PlayedFault, ...]
+
+
+class Refusals(Document):
+    """How many requests had no known API key (401), and how many were over a limit (429)."""
+
+    unauthorised: int = 0
+    limited: int = 0

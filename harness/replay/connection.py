@@ -12,7 +12,7 @@ import struct
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Protocol, cast
 
 from harness.replay.arrival import READ_BYTES, Arrival
 from harness.replay.pacer import Pacer, Play, Wire
@@ -30,15 +30,38 @@ READ = memoryview(bytearray(READ_BYTES))
 """What was read is taken over at once: all connections share the room for it."""
 
 
+class Playing(Protocol):
+    """An answer under way, as its connection sees it. `blocked`: the client reads slowly."""
+
+    blocked: bool
+
+    def caught_up(self, pacer: Pacer) -> None:
+        """The client has caught up."""
+
+    def client_left(self) -> None:
+        """The client is gone before the end."""
+
+
+type Begin = Callable[[asyncio.Transport, Callable[[], None]], Playing]
+"""Begins to answer on a client's transport; calls what it is given after the end."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a request gets: a playback at a speed, or, `instant`, all of its bytes now; whose, by `label`."""
+    """What a request gets: a playback at a speed, or, `instant`, all of its bytes now; whose, by `label`.
+
+    With `begin`, it comes from elsewhere, and the playback only says how the connection ends.
+    """
 
     playback: Playback
     speed: float = 1.0
     instant: bool = False
     label: str = ""
+    begin: Begin | None = None
 
+
+type Seal = Callable[[bytes | memoryview], bytes]
+"""Bytes as they go onto a connection that is encrypted."""
 
 type MakePlay = Callable[[Incoming, Answer, Wire, Callable[[], None]], Play]
 
@@ -66,9 +89,10 @@ class Connection(asyncio.BufferedProtocol):
         self.open_connections = open_connections
         self.reader = RequestReader()
         self.waiting: deque[Incoming] = deque()
-        self.play: Play | None = None
+        self.play: Playing | None = None
         self.full = False
         self.fd = -1
+        self.seal: Seal | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the socket over: small writes leave at once, and little waits in memory."""
@@ -98,7 +122,7 @@ class Connection(asyncio.BufferedProtocol):
         """The client has caught up."""
         self.full = False
         if self.play is not None and self.play.blocked:
-            self.pacer.resume(self.play)
+            self.play.caught_up(self.pacer)
         self.go_on()
 
     def get_buffer(self, _sizehint: int) -> memoryview:
@@ -107,10 +131,14 @@ class Connection(asyncio.BufferedProtocol):
         return READ
 
     def buffer_updated(self, size: int) -> None:
-        """Take what was read, and answer what can be answered."""
-        self.waiting += self.reader.feed(bytes(READ[:size]), self.arrival.of(size))
+        """Take what was read."""
+        self.received(bytes(READ[:size]), self.arrival.of(size))
+
+    def received(self, data: bytes, arrived_ns: int) -> None:
+        """Take what came in at this time, and answer what can be answered."""
+        self.waiting += self.reader.feed(data, arrived_ns)
         if self.reader.waits and self.play is None and not self.waiting:
-            self.transport.write(CONTINUE)
+            self.write(CONTINUE)
         self.go_on()
         if len(self.waiting) >= QUEUE_LIMIT or self.reader.refused:
             self.transport.pause_reading()
@@ -120,15 +148,23 @@ class Connection(asyncio.BufferedProtocol):
         while self.waiting and self.play is None and not self.full and not self.transport.is_closing():
             self.serve(self.waiting.popleft())
         if self.reader.refused and not self.waiting and self.play is None and not self.transport.is_closing():
-            self.transport.write(self.refuse(self.reader.refused).playback.blob)
-            self.transport.close()
+            self.write(self.refuse(self.reader.refused).playback.blob)
+            self.hang_up()
+
+    def write(self, data: bytes) -> None:
+        """Write all of it now."""
+        self.transport.write(self.seal(data) if self.seal else data)
+
+    def hang_up(self) -> None:
+        """Close once all was sent."""
+        self.transport.close()
 
     def serve(self, incoming: Incoming) -> None:
         """Answer one request."""
         answer = self.answer(incoming)
         ending = answer.playback.ending
         if answer.instant:
-            self.transport.write(answer.playback.blob)
+            self.write(answer.playback.blob)
             self.finish(ending, keep_alive=incoming.keep_alive)
             return
 
@@ -137,8 +173,11 @@ class Connection(asyncio.BufferedProtocol):
             self.finish(ending, keep_alive=incoming.keep_alive)
             self.go_on()
 
-        self.play = self.new_play(incoming, answer, self, ended)
-        self.pacer.add(self.play)
+        if answer.begin is not None:
+            self.play = answer.begin(self.transport, ended)
+            return
+        self.play = play = self.new_play(incoming, answer, self, ended)
+        self.pacer.add(play)
 
     def finish(self, ending: Ending, *, keep_alive: bool) -> None:
         """After an answer: break the connection, close it, or keep it."""
@@ -146,6 +185,6 @@ class Connection(asyncio.BufferedProtocol):
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, BREAK)
             self.transport.abort()
         elif ending is Ending.CLOSE or not keep_alive:
-            self.transport.close()
+            self.hang_up()
         elif len(self.waiting) < QUEUE_LIMIT and not self.reader.refused:
             self.transport.resume_reading()

@@ -6,32 +6,47 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import or_
 from pathlib import Path
 
-from harness.core.admin import WriteLateness
+from pydantic import Field
+
+from harness.core.admin import Refusals, WriteLateness
 from harness.core.document import Document
 from harness.core.errors import BadInput
+from harness.core.exchange import Exchange, path_of
+from harness.core.fault_rules import Rule
+from harness.core.matching.matcher import Matching
+from harness.core.matching.rules import MatchRules
+from harness.core.miss import Miss, miss_text, summed
 from harness.core.redaction import Rules
 from harness.core.run_secrets import RunSecrets, secrets_of
-from harness.core.url import server_url
+from harness.core.url import origin_text, server_url
 from harness.core.visible import counted
 from harness.kernel_stamps import enable
 from harness.replay.answers import Recorded
 from harness.replay.connection import Connection, make_play
+from harness.replay.cursors import SessionOf, everybody
+from harness.replay.door import Door
+from harness.replay.gate import NO_LIMITS, Limits
 from harness.replay.guard import Guard
-from harness.replay.match import Library, Miss
+from harness.replay.instead import Instead, fuzzy
+from harness.replay.match import Library, Order
 from harness.replay.pacer import Pacer
-from harness.replay.site import Site, endpoint, miss_text, write_lateness
+from harness.replay.relay import Target, forwarding
+from harness.replay.simulate import simulation
+from harness.replay.site import Site, Terms, endpoint, write_lateness
 from harness.replay.write_log import WriteLog
 from harness.store.open import open_recording
 from harness.store.recording import Recording
 
 BACKLOG = 4096
+MADE_AT_ONCE = 2000
+"""Exchanges whose playbacks are made before the server listens; those of others when they are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +54,10 @@ class Settings:
     """Where to listen (port 0: any free one) and how to play (speed 1: as recorded, 0: at once).
 
     `write_log` is a file for the times of all writes (`harness.replay.write_log`); None: no log. So many
-    `kept_requests` are told at `/__admin/received`.
+    `kept_requests` are told at `/__admin/received`. `faults` are the rules at the start, `limits` what is
+    asked of clients, `session_of` tells them apart. Misses are simulated, or go to the recorder of their
+    upstream. `connection` makes those of clients; `hints` are lines for people who start their client
+    themselves, given our URL.
     """
 
     host: str = "127.0.0.1"
@@ -47,19 +65,67 @@ class Settings:
     speed: float = 1.0
     write_log: Path | None = None
     kept_requests: int = 0
+    faults: tuple[Rule, ...] = ()
+    limits: Limits = NO_LIMITS
+    session_of: SessionOf = everybody
+    simulate: bool = False
+    recorders: Mapping[str, Target] = field(default_factory=dict)
+    connection: Callable[..., Connection] = Connection
+    hints: Callable[[str], Iterable[str]] = lambda _url: ()
 
 
-def load(paths: Iterable[Path], *, keep_connect: bool) -> Library[Recorded]:
-    """All exchanges of some recordings, in their order; labels are ids behind `prefixes_of`."""
+def load(
+    paths: Iterable[Path],
+    *,
+    keep_connect: bool,
+    rules: MatchRules | None = None,
+    order: Order | None = None,
+    by_origin: bool = False,
+) -> Library[Recorded]:
+    """All exchanges of some recordings, in their order; labels are ids behind `prefixes_of`.
+
+    `by_origin`: as clients of a proxy ask for them, at their origins and with their URLs' own paths.
+    """
     files = list(dict.fromkeys(paths))
     with ExitStack() as stack:
+        stack.enter_context(uncollected())
         recordings = [stack.enter_context(open_recording(path)) for path in files]
-        library: Library[Recorded] = Library(rules_of(recordings), RunSecrets(secrets_of(os.environ)))
+        known = RunSecrets(secrets_of(os.environ))
+        library: Library[Recorded] = Library(rules_of(recordings), known, Matching(rules), order)
         for prefix, recording in zip(prefixes_of(files), recordings, strict=True):
+            masked = masked_captures(recording, library.redactor.rules)
             for exchange in recording.exchanges():
-                answer = Recorded(exchange, keep_connect=keep_connect)
-                library.add(f"{prefix}{exchange.id}", exchange, answer)
+                early = len(library.by_label) < MADE_AT_ONCE
+                answer = Recorded(exchange, keep_connect=keep_connect, at_once=early)
+                asked = at_origin(exchange) if by_origin else exchange
+                library.add(f"{prefix}{exchange.id}", asked, answer, masked=exchange.capture in masked)
     return library
+
+
+def at_origin(exchange: Exchange) -> Exchange:
+    """An exchange whose upstream is its origin, asked for by the path of its URL (a bad URL: as it is)."""
+    request = exchange.request
+    try:
+        upstream = origin_text(request.url)
+    except ValueError:
+        return replace(exchange, upstream="")
+    return replace(exchange, upstream=upstream, request=replace(request, path=path_of(request.url)))
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Nothing that is loaded becomes garbage: the collector need not look at all of it again and again."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def masked_captures(recording: Recording, rules: Rules) -> frozenset[int]:
+    """The captures whose requests went through these very rules, so that they need not go again."""
+    return frozenset(capture.id for capture in recording.captures() if capture.redaction == rules)
 
 
 def prefixes_of(files: Sequence[Path]) -> list[str]:
@@ -100,7 +166,13 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 class Outcome(Document):
-    """How a run went. `program_code`: exit code of the program that ran on it (0 where there was none)."""
+    """How a run went. `program_code`: exit code of the program that ran on it (0 where there was none).
+
+    `misses`: the latest, as people read them, and how often each came. `instead`: how many requests were
+    answered in place of a miss, by how (`fuzzy`, `simulated`, `recorded`).
+    `faults`, `unfit_faults`: how often each fault was played, or did not fit its answer; `idle_faults`:
+    the rules that never played theirs.
+    """
 
     requests: int
     answered: int
@@ -110,6 +182,12 @@ class Outcome(Document):
     lateness: WriteLateness
     program_code: int
     invalid: int = 0
+    misses: dict[str, int] = Field(default_factory=dict)
+    instead: dict[str, int] = Field(default_factory=dict)
+    faults: dict[str, int] = Field(default_factory=dict)
+    unfit_faults: dict[str, int] = Field(default_factory=dict)
+    idle_faults: tuple[str, ...] = ()
+    refused: Refusals = Refusals()
 
     @property
     def exit_code(self) -> int:
@@ -127,7 +205,9 @@ async def serve(
     loop = asyncio.get_running_loop()
     pacer = Pacer(loop)
     site = Site(library, pacer.lateness, settings.speed, tell_miss, guard)
+    site.terms = terms_of(library, settings)
     site.keep_requests(settings.kept_requests)
+    door = Door(site, library, settings.limits, settings.faults)
     connections: set[Connection] = set()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -136,13 +216,15 @@ async def serve(
     log = WriteLog(settings.write_log) if settings.write_log else None
     new_play = log.play if log else make_play
     server = await listen(
-        lambda: Connection(pacer, site.answer, site.refuse, connections, new_play), settings
+        lambda: settings.connection(pacer, door.answer, site.refuse, connections, new_play), settings
     )
     for one in server.sockets:
         enable(one)  # its connections inherit it
     keep_out_of_collection()
     url = server_url(settings.host, server.sockets[0].getsockname()[1])
     print(f"harness replay: listening on {url} ({counted(len(library.by_label), 'exchange')})", flush=True)
+    for line in settings.hints(url) if program is None else ():
+        print(line, flush=True)
     try:
         code = await until_ended(stop, program(url) if program else None)
     finally:
@@ -152,7 +234,19 @@ async def serve(
         pacer.close()
         if log:
             log.close()
-    return outcome(library, site, code)
+    return outcome(library, site, door, code)
+
+
+def terms_of(library: Library[Recorded], settings: Settings) -> Terms:
+    """What is agreed beside matching. What misses are answered with is prepared here."""
+    instead: list[Instead] = []
+    if library.matching.rules.fuzzy is not None:
+        instead.append(fuzzy(library, settings.speed))
+    if settings.recorders:
+        instead.append(forwarding(library, settings.recorders))
+    if settings.simulate:
+        instead.append(simulation(library, settings.speed))
+    return Terms(settings.session_of, instead, tell)
 
 
 async def listen(factory: Callable[[], Connection], settings: Settings) -> asyncio.Server:
@@ -184,7 +278,6 @@ async def until_ended(stop: asyncio.Event, program: Awaitable[int] | None) -> in
 
 def keep_out_of_collection() -> None:
     """What is loaded stays for good: the garbage collector need not walk through it again and again."""
-    gc.collect()
     gc.freeze()
 
 
@@ -198,12 +291,17 @@ def raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def tell(line: str) -> None:
+    """Say something on stderr at once."""
+    print(f"harness replay: {line}", file=sys.stderr, flush=True)
+
+
 def tell_miss(miss: Miss) -> None:
-    """Say on stderr that a request missed, at once."""
-    print(f"harness replay: miss: {miss_text(miss)}", file=sys.stderr, flush=True)
+    """Say on stderr that a request missed, and what was near."""
+    tell(f"miss: {miss_text(miss)}")
 
 
-def outcome(library: Library[Recorded], site: Site, code: int) -> Outcome:
+def outcome(library: Library[Recorded], site: Site, door: Door, code: int) -> Outcome:
     """The sum of a run."""
     tally = site.tally
     unused = tuple(f"{entry.label} {endpoint(entry)}" for entry in library.unused())
@@ -216,4 +314,10 @@ def outcome(library: Library[Recorded], site: Site, code: int) -> Outcome:
         lateness=write_lateness(site.lateness),
         program_code=code,
         invalid=site.guard.invalid if site.guard else 0,
+        misses=summed(tally.misses),
+        instead=dict(tally.instead),
+        faults=dict(door.faults.played),
+        unfit_faults=dict(door.faults.unfit),
+        idle_faults=door.faults.idle(),
+        refused=door.refusals(),
     )

@@ -47,6 +47,7 @@ RUNS: Mapping[str, tuple[str, str]] = {
     "report": ("report {recording} -o page.html", "page.html: "),
     "export": ("export {recording} -o lines.jsonl", ""),
     "import": ("import lines.jsonl --db imported.db", ""),
+    "redact": ("redact {recording} -o redacted.db", "0 exchanges changed"),
     "diff": ("diff {recording} imported.db", "no difference"),
     "merge": ("merge imported.db lines.jsonl -o merged.db", ""),
     "split": ("split merged.db --into parts", ""),
@@ -71,6 +72,7 @@ LOAD = (
 )
 EXTRAS = {
     "record": "record --upstream http://127.0.0.1:9",
+    "proxy": "replay {recording} --mode proxy",
     "load": "load --target http://127.0.0.1:9",
     "demo": "demo",
 }
