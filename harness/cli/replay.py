@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from harness.replay.answers import Recorded
     from harness.replay.guard import Guard
     from harness.replay.match import Library
-    from harness.replay.server import Outcome
+    from harness.replay.service import Outcome
 
 PORT = 8081
 UNUSED_SHOWN = 10
@@ -60,9 +60,10 @@ def replay(
     """
     check_speed(speed)
     from harness.replay import server  # noqa: PLC0415
+    from harness.replay.service import Settings  # noqa: PLC0415
 
     library = server.load(recordings, keep_connect=keep_connect)
-    settings = server.Settings(host, port_of(port, ctx.obj), speed, write_log)
+    settings = Settings(host, port_of(port, ctx.obj), speed, write_log)
     guard = guard_on(library) if validate_requests else None
     outcome = server.run(library, settings, program_on(tuple(library.upstreams), ctx.obj), guard)
     print_summary(outcome)
@@ -102,16 +103,10 @@ def program_on(
     if program is None:
         return None
     from harness.cli.program import check, environment, run  # noqa: PLC0415
+    from harness.core.variables import base_urls  # noqa: PLC0415
 
     check(program)
     return lambda url: run(program, environment(base_urls(upstreams, url), placeholder_keys=True))
-
-
-def base_urls(upstreams: tuple[str, ...], url: str) -> dict[str, str]:
-    """Where each upstream is served: at `/NAME` where there are several, so that none is mistaken."""
-    if len(upstreams) <= 1:  # of an empty recording, too: its program must not reach the real API
-        return {"".join(upstreams) or "default": url}
-    return {name or "default": f"{url}/{name}" if name else url for name in upstreams}
 
 
 def print_summary(outcome: "Outcome") -> None:

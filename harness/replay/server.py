@@ -2,48 +2,24 @@
 
 import asyncio
 import gc
-import os
 import signal
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 from pathlib import Path
 
-from harness.core.admin import WriteLateness
-from harness.core.document import Document
-from harness.core.errors import BadInput
 from harness.core.redaction import Rules
-from harness.core.url import server_url
 from harness.core.visible import counted
-from harness.kernel_stamps import enable
 from harness.replay.answers import Recorded
-from harness.replay.connection import Connection, make_play
 from harness.replay.guard import Guard
 from harness.replay.match import Library, Miss
-from harness.replay.pacer import Pacer
-from harness.replay.site import Site, endpoint, miss_text, write_lateness
-from harness.replay.write_log import WriteLog
+from harness.replay.service import Outcome, Service, Settings, loop_factory
+from harness.replay.site import miss_text
 from harness.store.open import open_recording
 from harness.store.recording import Recording
-
-BACKLOG = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Where to listen (port 0: any free one) and how to play (speed 1: as recorded, 0: at once).
-
-    `write_log` is a file for the times of all writes (`harness.replay.write_log`); None: no log.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 0
-    speed: float = 1.0
-    write_log: Path | None = None
 
 
 def load(paths: Iterable[Path], *, keep_connect: bool) -> Library[Recorded]:
@@ -78,40 +54,13 @@ def run(
     settings: Settings,
     program: Callable[[str], Awaitable[int]] | None,
     guard: Guard | None = None,
-) -> "Outcome":
+) -> Outcome:
     """Serve until SIGINT or SIGTERM, or until `program`, which gets the server's URL, has ended.
 
     What `guard` finds wrong is answered with 400.
     """
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         return runner.run(serve(library, settings, program, guard))
-
-
-def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """uvloop, which is faster; asyncio's own loop where it is not installed."""
-    try:
-        import uvloop  # noqa: PLC0415
-    except ImportError:
-        return asyncio.new_event_loop
-    return uvloop.new_event_loop
-
-
-class Outcome(Document):
-    """How a run went. `program_code`: exit code of the program that ran on it (0 where there was none)."""
-
-    requests: int
-    answered: int
-    missed: int
-    unused: tuple[str, ...]
-    exchanges: int
-    lateness: WriteLateness
-    program_code: int
-    invalid: int = 0
-
-    @property
-    def exit_code(self) -> int:
-        """The program's own failure, else 1 if anything missed or was refused."""
-        return self.program_code or int(self.missed + self.invalid > 0)
 
 
 async def serve(
@@ -122,48 +71,19 @@ async def serve(
 ) -> Outcome:
     """The server's life on its loop."""
     loop = asyncio.get_running_loop()
-    pacer = Pacer(loop)
-    site = Site(library, pacer.lateness, settings.speed, tell_miss, guard)
-    connections: set[Connection] = set()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     raise_file_limit()
-    log = WriteLog(settings.write_log) if settings.write_log else None
-    new_play = log.play if log else make_play
-    server = await listen(
-        lambda: Connection(pacer, site.answer, site.refuse, connections, new_play), settings
-    )
-    for one in server.sockets:
-        enable(one)  # its connections inherit it
+    service = Service(library, settings, tell_miss, guard)
+    url = await service.listen()
     keep_out_of_collection()
-    url = server_url(settings.host, server.sockets[0].getsockname()[1])
     print(f"harness replay: listening on {url} ({counted(len(library.by_label), 'exchange')})", flush=True)
     try:
         code = await until_ended(stop, program(url) if program else None)
     finally:
-        server.close()
-        for connection in list(connections):
-            connection.transport.abort()
-        pacer.close()
-        if log:
-            log.close()
-    return outcome(library, site, code)
-
-
-async def listen(factory: Callable[[], Connection], settings: Settings) -> asyncio.Server:
-    """Open the port; BadInput where that cannot be."""
-    loop = asyncio.get_running_loop()
-    try:
-        return await loop.create_server(factory, settings.host, settings.port, backlog=BACKLOG)
-    except OSError as error:
-        where = f"{settings.host}:{settings.port}"
-        raise BadInput(f"cannot listen on {where}: {why(error)}; try --port 0") from error
-
-
-def why(error: OSError) -> str:
-    """The system's own words, which event loops wrap in theirs; the resolver's have no number above zero."""
-    return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
+        service.close()
+    return service.outcome(code)
 
 
 async def until_ended(stop: asyncio.Event, program: Awaitable[int] | None) -> int:
@@ -197,19 +117,3 @@ def raise_file_limit() -> None:
 def tell_miss(miss: Miss) -> None:
     """Say on stderr that a request missed, at once."""
     print(f"harness replay: miss: {miss_text(miss)}", file=sys.stderr, flush=True)
-
-
-def outcome(library: Library[Recorded], site: Site, code: int) -> Outcome:
-    """The sum of a run."""
-    tally = site.tally
-    unused = tuple(f"{entry.label} {endpoint(entry)}" for entry in library.unused())
-    return Outcome(
-        requests=tally.requests,
-        answered=tally.answered,
-        missed=tally.missed,
-        unused=unused,
-        exchanges=len(library.by_label),
-        lateness=write_lateness(site.lateness),
-        program_code=code,
-        invalid=site.guard.invalid if site.guard else 0,
-    )

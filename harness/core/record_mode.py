@@ -1,0 +1,67 @@
+"""Record modes, with the meaning that they have in VCR.py, and what follows from one for a recording.
+
+Pure: whether the file is there and what the environment says is handed in.
+
+| mode | no file yet | file there |
+|---|---|---|
+| `none` | cannot be | replayed; what is new misses |
+| `once` | recorded | replayed; what is new misses |
+| `new_episodes` | recorded | replayed; what is new is recorded |
+| `all` | recorded | recorded anew; the old one stays until the new one is whole |
+"""
+
+from collections.abc import Mapping
+from enum import Enum, StrEnum
+
+from harness.core.errors import BadInput
+
+UNSET = frozenset({"", "0", "false", "no"})
+"""Values of `CI` that say that this is none."""
+
+
+class RecordMode(StrEnum):
+    """When something is recorded."""
+
+    NONE = "none"
+    ONCE = "once"
+    NEW_EPISODES = "new_episodes"
+    ALL = "all"
+
+
+class Act(Enum):
+    """What is done with a recording."""
+
+    REPLAY = "replay"
+    EXTEND = "replay, and record what misses"
+    RECORD = "record"
+    REPLACE = "record, and then take the old one's place"
+
+
+ACTS = {
+    RecordMode.ONCE: (Act.RECORD, Act.REPLAY),
+    RecordMode.NEW_EPISODES: (Act.RECORD, Act.EXTEND),
+    RecordMode.ALL: (Act.REPLACE, Act.REPLACE),
+}
+"""Mode -> what is done where there is no file yet, and where there is one."""
+
+
+def is_ci(environment: Mapping[str, str]) -> bool:
+    """Whether `CI` is set, where nothing is ever recorded."""
+    return environment.get("CI", "").lower() not in UNSET
+
+
+def act_of(mode: RecordMode, recording: str, *, exists: bool, ci: bool) -> Act:
+    """What a mode asks for. BadInput: there is no such recording, and none may be made.
+
+    >>> act_of(RecordMode.ONCE, "chat.db", exists=False, ci=False)
+    <Act.RECORD: 'record'>
+    """
+    if not ci and mode is not RecordMode.NONE:
+        return ACTS[mode][exists]
+    if exists:
+        return Act.REPLAY
+    if ci:
+        raise BadInput(
+            f"{recording} does not exist, and nothing is recorded where CI is set: record it elsewhere"
+        )
+    raise BadInput(f"{recording} does not exist: is the path right? --record-mode once records it")

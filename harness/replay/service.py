@@ -1,0 +1,136 @@
+"""A replay server on the event loop that runs: it listens until it is closed, and sums up.
+
+It says nothing, and leaves signals and the process alone: those are of whoever runs the loop
+(`harness.replay.server` for a command, `harness.replay.embedded` for a thread of another program).
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.core.admin import WriteLateness
+from harness.core.document import Document
+from harness.core.errors import BadInput
+from harness.core.url import server_url
+from harness.kernel_stamps import enable
+from harness.replay.answers import Recorded
+from harness.replay.connection import Connection, make_play
+from harness.replay.guard import Guard
+from harness.replay.match import Library, Miss
+from harness.replay.pacer import Pacer
+from harness.replay.site import Site, endpoint, write_lateness
+from harness.replay.write_log import WriteLog
+
+BACKLOG = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where to listen (port 0: any free one) and how to play (speed 1: as recorded, 0: at once).
+
+    `write_log` is a file for the times of all writes (`harness.replay.write_log`); None: no log.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    speed: float = 1.0
+    write_log: Path | None = None
+
+
+class Outcome(Document):
+    """How a run went. `program_code`: exit code of the program that ran on it (0 where there was none)."""
+
+    requests: int
+    answered: int
+    missed: int
+    unused: tuple[str, ...]
+    exchanges: int
+    lateness: WriteLateness
+    program_code: int
+    invalid: int = 0
+
+    @property
+    def exit_code(self) -> int:
+        """The program's own failure, else 1 if anything missed or was refused."""
+        return self.program_code or int(self.missed + self.invalid > 0)
+
+
+class Service:
+    """Serves a library. `on_miss` hears of every miss; what `guard` finds wrong is answered with 400."""
+
+    def __init__(
+        self,
+        library: Library[Recorded],
+        settings: Settings,
+        on_miss: Callable[[Miss], None],
+        guard: Guard | None = None,
+    ) -> None:
+        self.library = library
+        self.settings = settings
+        self.pacer = Pacer(asyncio.get_running_loop())
+        self.site = Site(library, self.pacer.lateness, settings.speed, on_miss, guard)
+        self.connections: set[Connection] = set()
+        self.log = WriteLog(settings.write_log) if settings.write_log else None
+        self.server: asyncio.Server | None = None
+
+    async def listen(self) -> str:
+        """Open the port; the URL there. BadInput where that cannot be."""
+        self.server = await listen(self.connection, self.settings)
+        for one in self.server.sockets:
+            enable(one)  # its connections inherit it
+        return server_url(self.settings.host, self.server.sockets[0].getsockname()[1])
+
+    def connection(self) -> Connection:
+        """What a client is served by."""
+        new_play = self.log.play if self.log else make_play
+        return Connection(self.pacer, self.site.answer, self.site.refuse, self.connections, new_play)
+
+    def close(self) -> None:
+        """Break off what is under way, and let go of everything."""
+        if self.server is not None:
+            self.server.close()
+        for connection in list(self.connections):
+            connection.transport.abort()
+        self.pacer.close()
+        if self.log:
+            self.log.close()
+
+    def outcome(self, code: int = 0) -> Outcome:
+        """The sum of all so far; `code` is that of the program that ran on it."""
+        tally, guard = self.site.tally, self.site.guard
+        return Outcome(
+            requests=tally.requests,
+            answered=tally.answered,
+            missed=tally.missed,
+            unused=tuple(f"{entry.label} {endpoint(entry)}" for entry in self.library.unused()),
+            exchanges=len(self.library.by_label),
+            lateness=write_lateness(self.site.lateness),
+            program_code=code,
+            invalid=guard.invalid if guard else 0,
+        )
+
+
+async def listen(factory: Callable[[], Connection], settings: Settings) -> asyncio.Server:
+    """Open the port; BadInput where that cannot be."""
+    loop = asyncio.get_running_loop()
+    try:
+        return await loop.create_server(factory, settings.host, settings.port, backlog=BACKLOG)
+    except OSError as error:
+        where = f"{settings.host}:{settings.port}"
+        raise BadInput(f"cannot listen on {where}: {why(error)}; try --port 0") from error
+
+
+def why(error: OSError) -> str:
+    """The system's own words, which event loops wrap in theirs; the resolver's have no number above zero."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """uvloop, which is faster; asyncio's own loop where it is not installed."""
+    try:
+        import uvloop  # noqa: PLC0415
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop
