@@ -11,6 +11,7 @@ Pure: whether the file is there and what the environment says is handed in.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum, StrEnum
 
 from harness.core.errors import BadInput
@@ -50,18 +51,27 @@ def is_ci(environment: Mapping[str, str]) -> bool:
     return environment.get("CI", "").lower() not in UNSET
 
 
-def act_of(mode: RecordMode, recording: str, *, exists: bool, ci: bool) -> Act:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A mode, the option that asks for one, and whether this is CI."""
+
+    mode: RecordMode
+    option: str
+    ci: bool
+
+
+def act_of(asked: Asked, recording: str, *, exists: bool) -> Act:
     """What a mode asks for. BadInput: there is no such recording, and none may be made.
 
-    >>> act_of(RecordMode.ONCE, "chat.db", exists=False, ci=False)
+    >>> act_of(Asked(RecordMode.ONCE, "--record-mode", ci=False), "chat.db", exists=False)
     <Act.RECORD: 'record'>
     """
-    if not ci and mode is not RecordMode.NONE:
-        return ACTS[mode][exists]
+    if not asked.ci and asked.mode is not RecordMode.NONE:
+        return ACTS[asked.mode][exists]
     if exists:
         return Act.REPLAY
-    if ci:
+    if asked.ci:
         raise BadInput(
-            f"{recording} does not exist, and nothing is recorded where CI is set: record it elsewhere"
+            f"{recording} does not exist, and nothing is recorded where CI is set: do it elsewhere"
         )
-    raise BadInput(f"{recording} does not exist: is the path right? --record-mode once records it")
+    raise BadInput(f"{recording} does not exist: is the path right? {asked.option} once records it")

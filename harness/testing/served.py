@@ -1,0 +1,96 @@
+"""What a test's requests go to: a replay in this process, or a recorder beside it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+from harness.child import Child, harness_command
+from harness.core.errors import BadInput, MissingExtra, NotRecorded
+from harness.core.record_mode import Act
+from harness.core.variables import base_urls, variables_of
+from harness.replay.answers import Recorded
+from harness.replay.embedded import Embedded
+from harness.replay.match import Library, Miss
+from harness.replay.server import load
+from harness.replay.service import Settings
+from harness.store.renewal import Renewal
+from harness.testing.plan import Plan
+
+
+@dataclass(eq=False)
+class Replay:
+    """What a test talks to.
+
+    `urls` is upstream -> URL (without `/v1`), `url` the server's own, `variables` what the environment
+    is given. `misses` grows with every request that matches nothing. `library` is what is replayed;
+    None while everything is recorded.
+    """
+
+    recordings: tuple[Path, ...]
+    plan: Plan
+    url: str
+    urls: Mapping[str, str]
+    variables: Mapping[str, str]
+    misses: list[Miss] = field(default_factory=list)
+    library: Library[Recorded] | None = None
+
+    @property
+    def records(self) -> bool:
+        """Whether all requests go to the real API, and are recorded."""
+        return self.library is None
+
+
+@contextmanager
+def serving(act: Act, recordings: Sequence[Path], plan: Plan) -> Iterator[Replay]:
+    """Serve or make recordings while this lasts.
+
+    BadInput: a recording or an argument cannot be used. NotRecorded: something may be missing.
+    """
+    files = tuple(recordings)
+    if act is Act.REPLAY:
+        with replaying(files, plan) as replay:
+            yield replay
+        return
+    if len(files) != 1:
+        raise BadInput("only one recording can be recorded into: name it alone")
+    if act is Act.RECORD:
+        with recording(files[0], files, plan) as replay:
+            yield replay
+        return
+    renewal = Renewal(files[0])
+    with recording(renewal.new, files, plan) as replay:
+        yield replay
+    if reason := renewal.finish(lost=False):
+        raise NotRecorded(f"{files[0]} stays as it was: {reason}")
+
+
+@contextmanager
+def replaying(files: tuple[Path, ...], plan: Plan) -> Iterator[Replay]:
+    """Serve recordings from a thread. All variables of SDKs lead here, so that none reaches a real API."""
+    library = load(files, keep_connect=plan.keep_connect)
+    misses: list[Miss] = []
+    server = Embedded(library, Settings(speed=plan.speed), misses.append)
+    url = server.start()
+    try:
+        urls = base_urls(tuple(library.upstreams), url)
+        variables = variables_of({"default": url, "ollama": url, **urls})
+        yield Replay(files, plan, url, urls, variables, misses, library)
+    finally:
+        server.stop()
+
+
+@contextmanager
+def recording(into: Path, files: tuple[Path, ...], plan: Plan) -> Iterator[Replay]:
+    """Record what the real APIs answer, through a recorder of its own."""
+    if find_spec("mitmproxy") is None:
+        raise MissingExtra(f"recording {files[0]}", "record")
+    into.parent.mkdir(parents=True, exist_ok=True)
+    upstreams = [word for name, url in plan.upstreams.items() for word in ("--upstream", f"{name}={url}")]
+    words = (*upstreams, "--db", str(into), "--port", "0", "--quiet", *plan.masks())
+    with Child(harness_command("record", *words), listeners=len(plan.upstreams)) as child:
+        urls = dict(zip(plan.upstreams, child.urls, strict=True))
+        yield Replay(files, plan, child.url, urls, variables_of(urls))
+    if child.process.returncode:
+        raise NotRecorded(f"{into}: the recorder ended with code {child.process.returncode}: see its stderr")
