@@ -28,6 +28,7 @@ COMMANDS: dict[str, str] = {
     "ls": "harness.cli.ls:ls",
     "show": "harness.cli.show:show",
     "stats": "harness.cli.stats:stats",
+    "scan": "harness.cli.scan:scan",
     "report": "harness.cli.report:report",
     "gpu": "harness.cli.gpu:gpu",
     "import": "harness.cli.import_:import_",

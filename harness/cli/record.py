@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli import gpu_log
+from harness.cli import gpu_log, redact_options
 from harness.core.errors import BadInput, HarnessError, MissingExtra, NotRecorded
 from harness.core.visible import counted
 
@@ -62,6 +62,12 @@ def record(
     redact: Annotated[
         bool, typer.Option("--redact/--no-redact", help="Mask API keys and other secrets before storing.")
     ] = True,
+    redact_header: redact_options.Header = None,
+    redact_query: redact_options.Query = None,
+    redact_field: redact_options.Field = None,
+    redact_json: redact_options.Json = None,
+    redact_pattern: redact_options.Pattern = None,
+    redact_email: redact_options.Email = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No line for each exchange.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="The line for each exchange, and the cost, as JSON.")
@@ -95,12 +101,15 @@ def record(
     from harness.record.upstream import parse_all  # noqa: PLC0415
 
     program: list[str] | None = ctx.obj
+    rules = redact_options.rules(
+        redact_header, redact_query, redact_field, redact_json, redact_pattern, email=redact_email
+    )
     settings = Settings(
         upstreams=parse_all(upstream),
         db=db or default_db(),
         host=host,
         port=port if port is not None else PORT if program is None else 0,
-        redact=redact,
+        rules=rules if redact else None,
         lines="none" if quiet else "json" if as_json else "text",
         check=check_command(as_json=as_json) if validate else (),
         stats_s=STATS_S if stats else 0.0,
@@ -178,6 +187,8 @@ def report(outcome: "Outcome", db: Path, *, as_json: bool) -> int:
     from harness.record.cost import cost_lines  # noqa: PLC0415
 
     print(f"harness record: {summary(outcome.states, str(db))}", file=sys.stderr)
+    if outcome.masked:
+        print(redact_options.masked_line(outcome.masked, as_json=as_json), file=sys.stderr)
     if outcome.cost and outcome.states:
         print(*cost_lines(outcome.cost, as_json=as_json), sep="\n", file=sys.stderr)
     unsound = report_check(outcome.check) if outcome.check is not None else False

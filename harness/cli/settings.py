@@ -74,7 +74,7 @@ def long_name(mark: Any, parameter: str) -> str:
 
 
 def is_list(hint: Any) -> bool:
-    """Whether an option can be given several times."""
+    """Whether an option can be given several times; it may have no default of its own."""
     return any(get_origin(one) is list for one in (hint.__origin__, *get_args(hint.__origin__)))
 
 

@@ -6,88 +6,124 @@ across chunk borders, and in the text of a stream across its events. In requests
 same, so that two requests which differ only in their secrets are the same request.
 """
 
+import re
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
+from urllib.parse import unquote
 
 from harness.core.derive import Derived, derive
-from harness.core.encoding import encoding_of, pieces
 from harness.core.exchange import Exchange, Headers, Request, Response, header
 from harness.core.masks import (
     CREDENTIALS,
-    KEPT_HEADERS,
+    FORM_ROWS,
     MASK,
     STARS,
-    Key,
+    FieldRow,
+    Finder,
     Mask,
     Row,
-    Rules,
+    Tally,
+    apply,
     long_mask,
     same_mask,
 )
+from harness.core.redaction_rules import FRAMING, KEPT_HEADERS, Key, Rules
+from harness.core.rewriting import cut_like, decoded_chunks, fitting, plain_of, rewritten, saying
+from harness.core.run_secrets import RunSecrets, credentials_of
 from harness.core.said import mask_all_said, mask_said, may_say
+from harness.core.structured import OwnRow, PartRow, PathRow
 from harness.core.timeline import JSON_HEAD
 
 __all__ = ["Key", "Redactor", "Rules"]
 
-type Chunks = tuple[tuple[int, bytes], ...]
-
 SCHEMES = ("basic", "bearer", "digest", "key", "apikey", "negotiate", "token", "aws4-hmac-sha256")
 """Words before credentials that are kept (https://www.iana.org/assignments/http-authschemes)."""
-
 
 SHORT, LONG = 1024, 4 * 1024 * 1024
 """Bytes."""
 
+ACROSS = "across events"
+"""The rule under which secrets count that a body says piece by piece."""
+
 
 class Redactor:
-    """Masks what the rules name. Stateless once it is built: one serves a whole process."""
+    """Masks what the rules name; one serves a whole process.
 
-    def __init__(self, rules: Rules) -> None:
+    With `known`, it also masks the secrets of the run, and learns those that headers and queries show.
+    """
+
+    def __init__(self, rules: Rules, known: RunSecrets | None = None) -> None:
         self.rules = rules
+        self.known = known if rules != Rules() else None
         self._names = frozenset(name for name in rules.headers if not name.startswith("*"))
         self._ends = tuple(name[1:] for name in rules.headers if name.startswith("*"))
-        self._query = Row.of_query(rules.query)
-        self._form = Row.of_form(rules.query)
-        rows = (*map(Row.of_key, rules.keys), *map(Row.of_field, rules.fields))
+        self._form_names = frozenset(map(str.lower, (*rules.query, *rules.names)))
+        self.query = Row.of_query(rules.query)
+        self._form = Row.of_form((*rules.query, *rules.names))
+        self._paths = _paths(rules)
+        rows = tuple(_rows(rules))
         self._exact = tuple((row.literal, row) for row in rows if not row.any_case)
         self._any_case = tuple((row.literal, row) for row in rows if row.any_case)
 
-    def exchange(self, exchange: Exchange) -> tuple[Exchange, int]:
-        """The exchange without its secrets, and at how many places something was masked.
+    def exchange(self, exchange: Exchange) -> tuple[Exchange, Tally]:
+        """The exchange without its secrets, and at how many places each rule masked something.
 
         Where a secret sat in a content-encoded response, that is now kept decoded (`rewritten`).
         """
-        request, count = self._request(exchange.request)
-        error, found = self.text(exchange.error or "")
-        masked = replace(exchange, request=request, error=error or exchange.error)
-        count += found
+        tally: Tally = Counter()
+        self.learn(exchange.request, exchange.response)
+        error = self._text(exchange.error or "", tally)
+        masked = replace(
+            exchange, request=self._request(exchange.request, tally), error=error or exchange.error
+        )
         if exchange.response is not None:
-            response, found, decoded = self._response(exchange.response)
+            response, decoded = self._response(exchange.response, tally)
             masked = replace(masked, response=response, rewritten=exchange.rewritten or decoded)
-            count += found
-        return masked, count
+        return masked, tally
+
+    def learn(self, request: Request, response: Response | None = None) -> None:
+        """Know the credentials that a request sends, and the cookies that a response sets."""
+        if self.known is None:
+            return
+        pairs = (*request.headers, *(response.headers if response else ()))
+        self.known.learn(
+            secret
+            for name, value in pairs
+            if value and self.is_secret(low := name.lower())
+            for secret in credentials_of(low, value)
+        )
+        for text in {request.url, request.path}:
+            if "?" in text:
+                self.known.learn(self._in_query(text))
+
+    def _in_query(self, text: str) -> Iterator[str]:
+        data = text.encode("utf-8", "surrogateescape")
+        for start, end, _ in self.query.covers(data, same_mask):
+            yield from credentials_of("", unquote(data[start:end].decode("utf-8", "replace")))
 
     def across_events(self, exchange: Exchange, derived: Derived) -> tuple[Exchange, int]:
         """The exchange without secrets that its stream tells piece by piece, and how many there were.
 
         For an exchange that is masked already, and what was derived from that: a model says a key
-        token by token, so that no event holds all of it; logprobs do so in plain bodies. Derive
-        again where the count is not 0.
+        token by token, so that no event holds all of it; logprobs do so in plain bodies, where escapes
+        of ASCII may hide one too. Derive again where the count is not 0.
         """
         if exchange.response is None:
             return exchange, 0
-        chunks = _plain(exchange.response)
+        chunks = plain_of(exchange.response)
         body = b"".join(data for _, data in chunks)
-        if not (derived.stream or b'"logprobs"' in body):
+        if not (derived.stream or b'"logprobs"' in body or b"\\u00" in body):
             return exchange, 0
         told = [event.data for event in derived.events] if derived.stream else [body]
         if not self._says(derived) and not may_say(zip(told, derived.values, strict=True), self._find):
             return exchange, 0
         said, count = mask_said(body, derived.content_text, self._find)
-        done = _saying(exchange, chunks, said)
+        done = saying(exchange, chunks, said)
         again = derive(done) if count else derived
         if self._says(again):
             count = max(count, 1)
-            done = _saying(done, chunks, mask_all_said(said, again.content_text))
+            done = saying(done, chunks, mask_all_said(said, again.content_text))
         return (done, count) if count else (exchange, 0)
 
     def _find(self, plain: bytes) -> tuple[bytes, int]:
@@ -99,81 +135,129 @@ class Redactor:
 
     def request(self, request: Request) -> Request:
         """The request as it is kept, so that one that just came in can be compared with it."""
-        return self._request(request)[0]
+        self.learn(request)
+        return self._request(request, Counter())
 
     def text(self, text: str) -> tuple[str, int]:
         """A URL or a text for people (an error, a line on the console), masked; how many places."""
-        data, in_text = self.body(text.encode("utf-8", "surrogateescape"), same_mask)
-        data, in_query = self._query.mask(data, same_mask)
-        count = in_text + in_query
-        return (data.decode("utf-8", "surrogateescape"), count) if count else (text, 0)
+        tally: Tally = Counter()
+        return self._text(text, tally), tally.total()
 
     def body(self, data: bytes, mask: Mask) -> tuple[bytes, int]:
         """Bytes that are not content-encoded, with all keys and secret fields masked; how many."""
-        count = 0
-        for row in self._at_work(data):
-            data, found = row.mask(data, mask)
-            count += found
-        return data, count
+        tally: Tally = Counter()
+        return self._body(data, mask, tally), tally.total()
 
-    def _at_work(self, data: bytes) -> list[Row]:
-        """The rows whose literal is in the data."""
+    def finders(self, data: bytes, headers: Headers = ()) -> list[Finder]:
+        """The rules that may find something in the body of a message with these headers."""
+        media_type = header(headers, "content-type") or ""
+        kind, boundary = media_type.lower(), BOUNDARY.search(media_type)
+        found = self._at_work(data)
+        if kind.startswith(FORM) and not JSON_HEAD.match(data):  # JSON comes from `curl -d`
+            found.append(self._form)
+        if kind.startswith("multipart/") and boundary:
+            mark = (boundary[1] or boundary[2]).encode("utf-8", "surrogateescape")
+            found.append(PartRow(mark, self._is_field))
+        return [*found, *(row for row in self._paths if row.may_find(data))]
+
+    def _text(self, text: str, tally: Tally) -> str:
+        data, before = text.encode("utf-8", "surrogateescape"), tally.total()
+        data = self._body(apply(self.query, data, same_mask, tally), same_mask, tally)
+        return data.decode("utf-8", "surrogateescape") if tally.total() > before else text
+
+    def _body(self, data: bytes, mask: Mask, tally: Tally, headers: Headers = ()) -> bytes:
+        for row in self.finders(data, headers):
+            data = apply(row, data, mask, tally)
+        return data
+
+    def _at_work(self, data: bytes) -> list[Finder]:
+        """The rows whose literal is in the data; what is known to be secret first."""
         text = distinct(data)
         lower = text.lower()
-        exact = [row for literal, row in self._exact if literal in text]
-        return exact + [row for literal, row in self._any_case if literal in lower]
+        known = self.known.rows if self.known else ()
+        found: list[Finder] = [row for row in known if row.literal in (lower if row.any_case else text)]
+        found += [row for literal, row in self._exact if literal in text]
+        found += [row for literal, row in self._any_case if literal in lower]
+        return found
 
-    def _request(self, request: Request) -> tuple[Request, int]:
-        url, in_url = self.text(request.url)
-        path, in_path = self.text(request.path)
-        headers, in_headers = self._headers(request.headers)
-        headers, body, in_body = self._request_body(headers, request.body)
-        masked = replace(request, url=url, path=path, headers=headers, body=body)
-        return masked, in_url + in_path + in_headers + in_body
+    def _request(self, request: Request, tally: Tally) -> Request:
+        url, path = self._text(request.url, tally), self._text(request.path, tally)
+        headers, body = self._request_body(
+            request.headers, self._headers(request.headers, tally), request.body, tally
+        )
+        return replace(request, url=url, path=path, headers=headers, body=body)
 
-    def _request_body(self, headers: Headers, body: bytes) -> tuple[Headers, bytes, int]:
-        decoded = _decoded(headers, ((0, body),))
+    def _request_body(
+        self, raw: Headers, headers: Headers, body: bytes, tally: Tally
+    ) -> tuple[Headers, bytes]:
+        decoded = decoded_chunks(raw, ((0, body),))
         plain = body if decoded is None else b"".join(data for _, data in decoded)
-        masked, count = self.body(plain, same_mask)
-        if _is_form(headers, plain):
-            masked, in_form = self._form.mask(masked, same_mask)
-            count += in_form
-        if self._exact or self._any_case:
-            masked, _ = STARS.mask(masked, lambda _stars: b"")
+        masked = self._body(plain, same_mask, tally, raw)
+        if self.rules != Rules():
+            masked = apply(STARS, masked, _nothing, Counter())
         if masked == plain:
-            return headers, body, count
-        return _fitting(headers, len(body), len(masked), decoded=decoded is not None), masked, count
+            return headers, body
+        return fitting(headers, len(body), len(masked), decoded=decoded is not None), masked
 
-    def _response(self, response: Response) -> tuple[Response, int, bool]:
-        headers, in_headers = self._headers(response.headers)
-        response = replace(response, headers=headers)
-        chunks = _plain(response)
-        body, in_body = self.body(b"".join(data for _, data in chunks), long_mask)
-        if not in_body:
-            return response, in_headers, False
-        response, decoded = _rewritten(response, cut_like(chunks, body))
-        return response, in_headers + in_body, decoded
+    def _response(self, response: Response, tally: Tally) -> tuple[Response, bool]:
+        chunks = plain_of(response)
+        plain = b"".join(data for _, data in chunks)
+        body = self._body(plain, long_mask, tally, response.headers)
+        response = replace(response, headers=self._headers(response.headers, tally))
+        return (response, False) if body == plain else rewritten(response, cut_like(chunks, body))
 
-    def _headers(self, headers: Headers) -> tuple[Headers, int]:
+    def _headers(self, headers: Headers, tally: Tally) -> Headers:
         values = "\n".join(value for _, value in headers)  # one look at all: mostly there is nothing
-        masked_value = self._value if self._value("", values) != values else _kept
-        masked = tuple(
-            (name, _credentials(value) if self._is_secret(low := name.lower()) else masked_value(low, value))
+        masked_value = self._value if self._value("", values, Counter()) != values else _kept
+        return tuple(
+            (
+                name,
+                _credentials(low, value, tally)
+                if self.is_secret(low := name.lower())
+                else masked_value(low, value, tally),
+            )
             for name, value in headers
         )
-        return masked, sum(now != then for now, then in zip(masked, headers, strict=True))
 
-    def _is_secret(self, name: str) -> bool:
-        named = name in self._names or name.endswith(self._ends)
-        return named and not name.startswith(KEPT_HEADERS)
+    def is_secret(self, name: str) -> bool:
+        """Whether a header of this name, in lower case, holds a secret."""
+        if name in self._names:
+            return True
+        return name.endswith(self._ends) and not (name.startswith(KEPT_HEADERS) or name in FRAMING)
 
-    def _value(self, name: str, value: str) -> str:
+    def _is_field(self, name: str) -> bool:
+        """Whether the name of a field, of a form or of a multipart body, says that its value is secret."""
+        low = name.lower()
+        return low in self._form_names or low.endswith(self.rules.fields)
+
+    def _value(self, name: str, value: str, tally: Tally) -> str:
         """The value of a header whose name tells of no secret."""
-        text, _ = self.text(value)
+        text = self._text(value, tally)
         if not self.rules.headers or name.endswith("-authenticate"):  # a challenge, which has no secret
             return text
-        masked, count = CREDENTIALS.mask(text.encode("utf-8", "surrogateescape"), same_mask)
-        return masked.decode("utf-8", "surrogateescape") if count else text
+        data = text.encode("utf-8", "surrogateescape")
+        return apply(CREDENTIALS, data, same_mask, tally).decode("utf-8", "surrogateescape")
+
+
+FORM = "application/x-www-form-urlencoded"
+BOUNDARY = re.compile(r"""boundary=(?:"([^"]+)"|([^\s;"]+))""", re.IGNORECASE)
+"""RFC 2046, 5.1.1."""
+
+
+def _rows(rules: Rules) -> Iterator[Finder]:
+    yield from map(Row.of_key, rules.keys)
+    for form in rules.forms:
+        yield from FORM_ROWS[form]
+    yield from map(FieldRow.of, rules.fields)
+    for name in rules.names:
+        yield FieldRow.of(name, whole=True)
+    for number, pattern in enumerate(rules.patterns, 1):
+        yield OwnRow.of(pattern, number)
+
+
+def _paths(rules: Rules) -> tuple[PathRow, ...]:
+    """The rows that go by the structure of JSON; a field may also hold a number, or a list."""
+    return (*map(PathRow.of, rules.paths), *map(PathRow.of_field, rules.names))
 
 
 def distinct(data: bytes) -> bytes:
@@ -185,80 +269,18 @@ def distinct(data: bytes) -> bytes:
     return b",".join(set(data.split(b","))) if SHORT < len(data) < LONG else data
 
 
-def cut_like(chunks: Chunks, data: bytes) -> Chunks:
-    """Data of the same length in all, cut where the chunks are cut, at their times.
-
-    >>> cut_like(((5, b"ab"), (9, b"c")), b"xyz")
-    ((5, b'xy'), (9, b'z'))
-    """
-    cut, start = [], 0
-    for offset_ns, old in chunks:
-        cut.append((offset_ns, data[start : start + len(old)]))
-        start += len(old)
-    return tuple(cut)
+def _nothing(_secret: bytes) -> bytes:
+    return b""
 
 
-def _is_form(headers: Headers, body: bytes) -> bool:
-    """Whether a body is a form; JSON is none, which `curl -d` sends under the type of one."""
-    media_type = (header(headers, "content-type") or "").lower()
-    return media_type.startswith("application/x-www-form-urlencoded") and not JSON_HEAD.match(body)
-
-
-def _kept(_name: str, value: str) -> str:
+def _kept(_name: str, value: str, _tally: Tally) -> str:
     return value
 
 
-def _credentials(value: str) -> str:
-    if not value:
-        return value
+def _credentials(name: str, value: str, tally: Tally) -> str:
     scheme, _, rest = value.partition(" ")
     kept = scheme + " " if rest and scheme.lower() in SCHEMES else ""
-    return kept + MASK.decode()
-
-
-def _decoded(headers: Headers, chunks: Chunks) -> Chunks | None:
-    """What can be decoded of an encoded body; None: it is not encoded, or not in a way that we know."""
-    encoding = encoding_of(headers)
-    if encoding is None or encoding.lower() == "identity":
-        return None
-    decoded = []
-    try:
-        for piece in pieces(encoding, chunks):
-            decoded.append(piece)  # noqa: PERF402 - what came before the damage is looked through too
-    except ValueError:
-        return tuple(decoded) or None
-    return tuple(decoded)
-
-
-def _plain(response: Response) -> Chunks:
-    decoded = _decoded(response.headers, response.chunks)
-    return response.chunks if decoded is None else decoded
-
-
-def _saying(exchange: Exchange, chunks: Chunks, body: bytes) -> Exchange:
-    """The exchange with this decoded body, cut as these chunks are."""
-    if exchange.response is None or body == b"".join(data for _, data in chunks):
-        return exchange
-    response, decoded = _rewritten(exchange.response, cut_like(chunks, body))
-    return replace(exchange, response=response, rewritten=exchange.rewritten or decoded)
-
-
-def _rewritten(response: Response, plain: Chunks) -> tuple[Response, bool]:
-    """The response with these chunks, which are not encoded; whether the old ones were."""
-    decoded = _decoded(response.headers, response.chunks) is not None
-    after = sum(len(data) for _, data in plain)
-    headers = _fitting(response.headers, len(response.body), after, decoded=decoded)
-    return replace(response, headers=headers, chunks=plain), decoded
-
-
-def _fitting(headers: Headers, before: int, after: int, *, decoded: bool) -> Headers:
-    """Headers for a body that changed its length: what was missing of a cut body is still missing."""
-    return tuple(
-        (name, str(int(value) + after - before) if _is_length(name, value) else value)
-        for name, value in headers
-        if not (decoded and name.lower() == "content-encoding")
-    )
-
-
-def _is_length(name: str, value: str) -> bool:
-    return name.lower() == "content-length" and value.isascii() and value.isdigit()
+    masked = kept + MASK.decode() if value else value
+    if masked != value:
+        tally[f"header {name}"] += 1
+    return masked

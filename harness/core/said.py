@@ -7,7 +7,7 @@ indexes is one text: the pieces of one choice, of one tool call, of one field.
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,6 +41,13 @@ LIKELY = b"top_logprobs"
 OWN_NAMES = frozenset({b"token", b"logprob", b"bytes"})
 """Of objects in `top_logprobs` that tell a token each; in those of completions the names are the tokens."""
 
+SAID = frozenset(
+    {"text", "content", "delta", "refusal", "arguments", "partial_json", "response"}
+    | {"reasoning", "reasoning_content", "thinking"}
+)
+"""Names under which dialects say what is generated, one after the other where a stream mixes them."""
+SAID_NAMES = frozenset(name.encode() for name in SAID)
+
 DEPTH = 32
 """Frames that tell one value from another; bounded, so that no deep body takes quadratic time."""
 
@@ -56,20 +63,26 @@ class _Frame:
     indexes: dict[bytes, bytes] = field(default_factory=dict)
     numbers: tuple[int, int] | None = None
     secret: bool = False
+    names: Counter[bytes] = field(default_factory=Counter)
 
 
 @dataclass(slots=True, eq=False)
 class _Value:
-    """A string value: its frames from the outside in, its name, where it starts, as it is written."""
+    """A string value: its frames from the outside in, its name, where it starts, as it is written.
+
+    `rank` tells values of the same name in one object apart, and how likely a token of a completion was.
+    """
 
     frames: tuple[_Frame, ...]
     name: bytes
     start: int
     raw: bytes
+    rank: int = 0
 
     @property
     def path(self) -> tuple[object, ...]:
-        return (*((frame.name, *sorted(frame.indexes.items())) for frame in self.frames), self.name)
+        frames = ((frame.name, *sorted(frame.indexes.items())) for frame in self.frames)
+        return (*frames, self.name, self.rank)
 
     def within(self, changed: bytearray) -> bytes:
         """As it is written now: a character that was masked may be several."""
@@ -90,33 +103,58 @@ def may_say(told: Iterable[tuple[bytes, Any]], find: Find) -> bool:
         if value is None and b'"' in data:
             return True
         try:
-            _gather([value], (), texts)  # in a list, since a value may be a bare string
+            members = _gather([value], (), texts)  # in a list, since a value may be a bare string
         except RecursionError:
+            return True
+        if members != data.count(b'":') - data.count(b'\\":'):  # a name that is repeated shows its last value
             return True
     return find(b"\n".join(map(_told, texts.values())))[1] > 0
 
 
-def _gather(value: Any, path: object, texts: defaultdict[object, list[str]]) -> None:
-    """Add the strings of an object or array, by their names and indexes, as `_Value.path` has them.
+def _gather(value: list[Any], path: object, texts: defaultdict[object, list[str]]) -> int:
+    """Add the strings of an array, by their names and indexes, as `_Value.path` has them.
 
-    Only what is within is walked: a call for every string would double the time.
+    Only what is within is walked: a call for every string would double the time. Returns how many members
+    the objects in it have.
     """
-    if type(value) is list:
-        inner = (path, "")
-        for member in value:
-            if type(member) is str:
-                texts[inner].append(member)
-            else:
-                _gather(member, inner, texts)
-    elif type(value) is dict:
-        if not INDEX_NAMES.isdisjoint(value) and (indexes := tuple(_indexes(value))):
-            path = (path, *indexes)
-        for name, member in value.items():
-            kind = type(member)
-            if kind is str:
-                texts[path, name].append(member)
-            elif kind is dict or kind is list:
-                _gather(member, (path, name), texts)
+    members = 0
+    inner = (path, "")
+    for member in value:
+        kind = type(member)
+        if kind is str:
+            texts[inner].append(member)
+        elif kind is dict:
+            members += _gather_object(member, inner, texts)
+        elif kind is list:
+            members += _gather(member, inner, texts)
+    return members
+
+
+def _gather_object(value: dict[str, Any], path: object, texts: defaultdict[object, list[str]]) -> int:
+    """The same of an object."""
+    members = len(value)
+    if not INDEX_NAMES.isdisjoint(value) and (indexes := tuple(_indexes(value))):
+        path = (path, *indexes)
+    for name, member in value.items():
+        kind = type(member)
+        if kind is str:
+            texts[path, name].append(member)
+            if name in SAID:
+                texts[SAID].append(member)
+        elif kind is dict:
+            members += _gather_object(member, (path, name), texts)
+        elif kind is list:
+            members += _gather(member, (path, name), texts)
+    if "top_logprobs" in value:
+        _gather_likely(value["top_logprobs"], path, texts)
+    return members
+
+
+def _gather_likely(value: Any, path: object, texts: defaultdict[object, list[str]]) -> None:
+    """Add the likely tokens of a completion, which are names: the likeliest, the second and so on."""
+    for choices in value if type(value) is list else ():
+        for rank, token in enumerate(choices if type(choices) is dict else ()):
+            texts[path, "top_logprobs", rank].append(token)
 
 
 def _indexes(value: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -143,11 +181,10 @@ def mask_said(body: bytes, said: Iterable[str], find: Find) -> tuple[bytes, int]
     changed, values = bytearray(body), list(_values(body))
     groups: dict[tuple[object, ...], list[_Value]] = {}
     for value in values:
-        if value.name != LIKELY:
-            groups.setdefault(value.path, []).append(value)
-    arrival = _arrival(groups.values(), said)
-    count = max([_mask_group(changed, group, find) for group in groups.values()], default=0)
-    count = max(count, _mask_group(changed, arrival, find))
+        groups.setdefault(value.path, []).append(value)
+    mixed = [value for value in values if value.name in SAID_NAMES]
+    together = (*groups.values(), _arrival(groups.values(), said), mixed)
+    count = max([_mask_group(changed, group, find) for group in together], default=0)
     for value in values:
         if value.name in TOKENS | {LIKELY} and any(frame.secret for frame in value.frames):
             _overwrite(changed, value, long_mask(_plain(value.within(changed))))
@@ -182,14 +219,17 @@ def _values(body: bytes) -> Iterator[_Value]:
             frames, name = [_Frame(b"")], b""
         elif kind == "colon":
             name = token["string"]
+            frames[-1].names[name] += 1
             if len(frames) > 1 and frames[-2].name == LIKELY and name not in OWN_NAMES:
-                yield _Value(tuple(frames[-DEPTH:]), LIKELY, token.start("string"), name)
+                rank = len(frames[-1].names)
+                yield _Value(tuple(frames[-DEPTH:]), LIKELY, token.start("string"), name, rank)
         elif kind == "numbers":
             frames[-1].numbers = token.span("numbers")
         elif name in INDEXES:
             frames[-1].indexes.setdefault(name, token[0])
         elif kind == "string":
-            yield _Value(tuple(frames[-DEPTH:]), name, token.start("string"), token["string"])
+            rank = frames[-1].names[name]
+            yield _Value(tuple(frames[-DEPTH:]), name, token.start("string"), token["string"], rank)
 
 
 def _arrival(groups: Iterable[list[_Value]], said: Iterable[str]) -> list[_Value]:

@@ -20,7 +20,8 @@ from harness.core.exchange import Exchange, Headers
 from harness.core.headers import OF_CONNECTION, OF_TRACE, is_named
 from harness.core.interchange import TOKEN
 from harness.core.json_text import compact, healed, parse
-from harness.core.masks import HEADERS, MASK
+from harness.core.masks import MASK
+from harness.core.redaction_rules import HEADERS
 from harness.load.apis import API_OF_DIALECT, FORMS, limit_of, streams
 from harness.load.place import Place, has_version
 from harness.load.plan import Call

@@ -14,12 +14,13 @@ import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from harness.core.redaction import Redactor, Rules
+from harness.core.run_secrets import RunSecrets, secrets_of
 from harness.core.url import server_url
 from harness.record.anchor import Anchor
 from harness.record.child import Child
@@ -39,7 +40,8 @@ type Program = Callable[[Mapping[str, str]], Awaitable[int]]
 class Settings:
     """What is recorded, where to, and how. `port` 0: any free ones; else consecutive ones from there.
 
-    `check` is a command that checks exchanges (`harness.record.feed` says how); none: nobody does.
+    `rules` say what is secret; None: nothing is. `check` is a command that checks exchanges
+    (`harness.record.feed` says how); none: nobody does.
     `stats_s`: how often it is said what recording costs; 0: never while it runs.
     """
 
@@ -47,7 +49,7 @@ class Settings:
     db: Path
     host: str
     port: int
-    redact: bool = True
+    rules: Rules | None = field(default_factory=Rules.default)
     lines: str = "text"
     limit: int = LIMIT
     check: Sequence[str] = ()
@@ -60,7 +62,7 @@ class Outcome:
 
     No `failures`: all is there. `check`: how many were `checked`, `wrong` and `unchecked`; None where
     nobody checked. `capture`: its id in the file, and `anchor` its clock. `cost`: what recording cost
-    (`harness.record.cost`), None where nobody was left to say so.
+    (`harness.record.cost`), None where nobody was left to say so. `masked`: places by rule.
     """
 
     states: Mapping[str, int] | None
@@ -69,6 +71,7 @@ class Outcome:
     check: Mapping[str, int] | None = None
     capture: int | None = None
     anchor: Anchor | None = None
+    masked: Mapping[str, int] = field(default_factory=dict)
     cost: Cost | None = None
 
 
@@ -111,6 +114,7 @@ class Supervisor:
             check=self.checked(writer),
             capture=writer.report.get("capture"),
             anchor=self.anchor,
+            masked=writer.report.get("masked", {}),
             cost=whole_cost(writer.report.get("cost"), time.process_time_ns() - began_ns),
         )
 
@@ -133,7 +137,7 @@ class Supervisor:
             anchor=asdict(self.anchor),
             versions=versions(),
             host=machine(),
-            redact=settings.redact,
+            rules=settings.rules.to_json() if settings.rules else None,
             lines=settings.lines,
             check=settings.check,
             stats=settings.stats_s > 0,
@@ -141,7 +145,7 @@ class Supervisor:
 
     def announce(self) -> None:
         """One line a listener, on stdout."""
-        redactor = Redactor(Rules.default() if self.settings.redact else Rules())
+        redactor = Redactor(self.settings.rules or Rules(), RunSecrets(secrets_of(os.environ)))
         for upstream in self.settings.upstreams:
             shown, url = upstream.shown(redactor), self.urls[upstream.name]
             print(f"harness record: {upstream.name} ({shown}) listening on {url}", flush=True)

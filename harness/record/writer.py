@@ -21,7 +21,9 @@ from typing import Any, BinaryIO, Self
 from harness.core.derive import Derived, derive
 from harness.core.errors import HarnessError
 from harness.core.exchange import Exchange, State
-from harness.core.redaction import Redactor, Rules
+from harness.core.masks import Tally
+from harness.core.redaction import ACROSS, Redactor, Rules
+from harness.core.run_secrets import RunSecrets, secrets_of
 from harness.core.visible import visible
 from harness.record import console
 from harness.record.anchor import Anchor
@@ -44,7 +46,8 @@ STEP_BACK = 10
 class Settings:
     """What the supervisor tells the writer; `lines` is the form of the console's: `text`, `json`, `none`.
 
-    `check` is the command that checks exchanges (none: nobody does). `stats`: say what recording costs.
+    `rules` say what is secret (None: nothing is). `check` is the command that checks exchanges (none:
+    nobody does). `stats`: say what recording costs.
     """
 
     db: Path
@@ -52,7 +55,7 @@ class Settings:
     anchor: Anchor
     versions: Mapping[str, str]
     host: str
-    redact: bool
+    rules: Rules | None
     lines: str
     check: Sequence[str] = ()
     stats: bool = False
@@ -62,11 +65,12 @@ class Settings:
         """The settings as they come out of JSON."""
         upstreams = tuple(Upstream(**upstream) for upstream in data["upstreams"])
         changed = {"db": Path(data["db"]), "upstreams": upstreams, "anchor": Anchor(**data["anchor"])}
-        return cls(**{**data, **changed})
+        rules = None if data["rules"] is None else Rules.from_json(data["rules"])
+        return cls(**{**data, **changed, "rules": rules})
 
     def redactor(self) -> Redactor:
         """What masks all that is stored and printed."""
-        return Redactor(Rules.default() if self.redact else Rules())
+        return Redactor(self.rules or Rules(), RunSecrets(secrets_of(os.environ)))
 
     def capture(self) -> Capture:
         """The capture of this run."""
@@ -81,12 +85,15 @@ class Settings:
                 "error_ns": self.anchor.error_ns,
             },
             host=self.host,
-            redaction=Rules.default() if self.redact else None,
+            redaction=self.rules,
         )
 
 
 class Writer:
-    """Stores what the messages say. `states` counts exchanges; `troubles` what may be missing."""
+    """Stores what the messages say.
+
+    `states` counts exchanges, `troubles` what may be missing, `masked_places` secrets by rule.
+    """
 
     def __init__(self, settings: Settings, recording: RecordingWriter) -> None:
         self.settings = settings
@@ -94,6 +101,7 @@ class Writer:
         self.upstreams = {upstream.name: upstream for upstream in settings.upstreams}
         self.redactor = settings.redactor()
         self.states: Counter[str] = Counter()
+        self.masked_places: Tally = Counter()
         self.troubles = 0
         self.account = Account()
         self.feed = Feed(settings.check, self.tell) if settings.check else None
@@ -124,7 +132,7 @@ class Writer:
         raw = exchange_of(message, self.upstreams, self.settings.anchor)
         masked, derived = self.masked(raw)
         exchange = judged(masked, derived, message.head)
-        number = self.recording.add(exchange, derived)
+        number = self.recording.add(exchange, derived, self.masked_places)
         self.states[exchange.state] += 1
         self.account.add(exchange, derived)
         match self.settings.lines:
@@ -137,9 +145,10 @@ class Writer:
 
     def masked(self, raw: Exchange) -> tuple[Exchange, Derived]:
         """An exchange without its secrets, and what follows from it."""
-        masked, _ = self.redactor.exchange(raw)
+        masked, found = self.redactor.exchange(raw)
         derived = derive(masked)
         masked, said = self.redactor.across_events(masked, derived)
+        self.masked_places += found + Counter({ACROSS: said})
         return masked, derive(masked) if said else derived
 
     def tell_cost(self) -> None:
@@ -208,7 +217,12 @@ def record(settings: Settings, descriptor: int) -> int:
         writer = Writer(settings, recording)
         say(ready=True, capture=capture)
         writer.take_all(source)
-    say(states=dict(writer.states), troubles=writer.troubles, cost=writer.account.report())
+    say(
+        states=dict(writer.states),
+        troubles=writer.troubles,
+        masked=dict(writer.masked_places),
+        cost=writer.account.report(),
+    )
     if writer.feed:  # all is stored by now, and told
         say(check=writer.feed.report())
     return 4 if writer.troubles else 0

@@ -17,6 +17,7 @@ from harness.core.difference import Difference, differences, fields, fingerprint
 from harness.core.encoding import encoding_of
 from harness.core.exchange import Exchange, Request, State
 from harness.core.redaction import Redactor, Rules
+from harness.core.run_secrets import RunSecrets
 
 COMPARED = 200
 """Recorded requests that are compared for a miss: of the same endpoint and about the same size."""
@@ -76,8 +77,9 @@ class Library[T]:
     `upstreams` are the names of all upstreams, in the order of their first exchange.
     """
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: Rules, known: RunSecrets | None = None) -> None:
         self.redactor = Redactor(rules)
+        self.knowing = Redactor(rules, known or RunSecrets())
         self.by_label: dict[str, Entry[T]] = {}
         self.groups: dict[str, dict[str, Group[T]]] = {}
         self.known_keys: dict[bytes, str] = {}
@@ -103,7 +105,12 @@ class Library[T]:
             groups = {name: groups[name]} if name in groups else {}
             request = bare
         if not groups:
-            return self.miss(self.redactor.request(request))
+            masked = self.knowing.request(request)
+            if masked != self.redactor.request(
+                request
+            ):  # it says a secret of its own, as the recorded may have
+                return self.find(masked)
+            return self.miss(masked)
         if len(groups) > 1 and "" not in groups:  # one without a name has no other place than this
             return self.ambiguous(request, sorted(groups))
         return used(groups.get("", next(iter(groups.values()))).next())

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import signal
 import sys
 from collections import Counter
@@ -12,6 +13,7 @@ from operator import or_
 from pathlib import Path
 
 from harness.core.redaction import Rules
+from harness.core.run_secrets import RunSecrets, secrets_of
 from harness.core.visible import counted
 from harness.replay.answers import Recorded
 from harness.replay.guard import Guard
@@ -27,7 +29,7 @@ def load(paths: Iterable[Path], *, keep_connect: bool) -> Library[Recorded]:
     files = list(dict.fromkeys(paths))
     with ExitStack() as stack:
         recordings = [stack.enter_context(open_recording(path)) for path in files]
-        library: Library[Recorded] = Library(rules_of(recordings))
+        library: Library[Recorded] = Library(rules_of(recordings), RunSecrets(secrets_of(os.environ)))
         for prefix, recording in zip(prefixes_of(files), recordings, strict=True):
             for exchange in recording.exchanges():
                 answer = Recorded(exchange, keep_connect=keep_connect)

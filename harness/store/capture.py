@@ -16,7 +16,8 @@ class Capture:
     `started_at` and `ended_at` are RFC 3339 with a `Z` (`ended_at` None: running, or killed).
     `upstreams` is name -> URL, `versions` program -> version, `clock` the wall-clock anchor of the
     monotonic clock; empty for imports, whose exchanges stay in the order in which they were added.
-    `redaction` holds the rules in force; None where harness did not redact (imports).
+    `redaction` holds the rules in force; None where harness did not redact (imports). `masked` is at how
+    many places each rule masked something (filled in by the store).
     """
 
     started_at: str
@@ -27,6 +28,7 @@ class Capture:
     redaction: Rules | None = None
     ended_at: str | None = None
     id: int = 0
+    masked: Mapping[str, int] = field(default_factory=dict)
 
 
 def now() -> str:

@@ -11,6 +11,9 @@ from harness.store.snapshot import MAGIC
 COMPANIONS = ("-wal", "-shm", "-journal")
 """What SQLite keeps beside a database that is in use (https://www.sqlite.org/tempfiles.html)."""
 
+UNFIT = (State.INTERRUPTED, State.CONNECT_FAILED)
+"""What a whole recording has none of."""
+
 
 class Renewal:
     """A recording that is made anew at `path`, until then under `new`."""
@@ -23,17 +26,26 @@ class Renewal:
             name.unlink(missing_ok=True)
 
     def finish(self, *, lost: bool) -> str | None:
-        """Take the old one's place; or why not, in which case the old one stays and `new` is kept.
+        """Take the old one's place; or why not: then the old one stays, and `new` beside it if it has anything.
 
         `lost`: whether the recorder said that something is missing.
         """
-        if not self.new.exists() and not self.path.exists():
-            return None  # nothing was to be recorded
+        if not count_in(self.new):
+            self.new.unlink(missing_ok=True)
+            return "nothing was recorded" if self.path.exists() else None
         reason = "the recorder lost something" if lost else unfit(self.new)
         if reason is None:
             check_not_in_use(self.path)
             self.new.replace(self.path)
         return reason
+
+
+def count_in(path: Path) -> int:
+    """How many exchanges a recording has, if it is there."""
+    if not path.exists():
+        return 0
+    with open_recording(path) as recording:
+        return sum(1 for _ in recording.listing())
 
 
 def companions(path: Path) -> list[Path]:
@@ -54,12 +66,8 @@ def check_not_in_use(path: Path) -> None:
 
 def unfit(path: Path) -> str | None:
     """Why a new recording is not whole; None: it is."""
-    if not path.exists():
-        return "nothing was recorded"
     with open_recording(path) as recording:
-        states = [exchange.state for exchange in recording.listing()]
         if any(capture.ended_at is None for capture in recording.captures()):
             return "the recorder was killed"
-    if not states:
-        return "nothing was recorded"
-    return "an exchange was interrupted" if State.INTERRUPTED in states else None
+        bad = next((exchange for exchange in recording.listing() if exchange.state in UNFIT), None)
+    return f"exchange {bad.id} of the new one ended as {bad.state}" if bad else None

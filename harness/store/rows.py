@@ -188,4 +188,5 @@ def capture_of(row: sqlite3.Row) -> Capture:
         redaction=Rules.from_json(row["redaction"]) if row["redaction"] else None,
         ended_at=row["ended_at"],
         id=row["id"],
+        masked=json.loads(row["masked"]) if row["masked"] else {},
     )

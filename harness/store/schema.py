@@ -339,6 +339,8 @@ GPU_INDEXES = (
     "CREATE INDEX gpu_events_by_run ON gpu_events (run_id)",
 )
 
+MASKED = "ALTER TABLE captures ADD COLUMN masked TEXT /* JSON {rule: places where it masked something} */"
+
 type Formats = Mapping[str, tuple[str, ...]]
 """Name of a migration -> its SQL statements, in the order in which they are applied."""
 
@@ -347,4 +349,5 @@ FORMATS: Formats = {
     "m0002_violations": (VALIDATION_RUNS, VIOLATIONS, *VIOLATION_INDEXES),
     "m0003_load": (LOAD_RUNS, LOAD_WORKERS, LOAD_REQUESTS, LOAD_EVENTS, HOST_SAMPLES, *LOAD_INDEXES),
     "m0004_gpu": (GPUS, GPU_SAMPLES, GPU_EVENTS, *GPU_INDEXES),
+    "m0007_masked": (MASKED,),
 }

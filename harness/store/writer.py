@@ -5,8 +5,9 @@ killed writer loses only what it had not been given yet. Several writers may app
 Times are the caller's; the wall clock is read only to note when a capture ended.
 """
 
+import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from harness import __version__
@@ -18,6 +19,8 @@ from harness.store.rows import capture_row, event_rows, exchange_row
 
 CHUNK = "INSERT INTO chunks (exchange_id, seq, offset_ns, data) VALUES (?, ?, ?, ?)"
 EVENT = "INSERT INTO events (exchange_id, seq, offset_ns, name, data) VALUES (?, ?, ?, ?, ?)"
+
+MASKED = "UPDATE captures SET masked = ? WHERE id = ?"
 
 
 class RecordingWriter(Appender):
@@ -37,12 +40,17 @@ class RecordingWriter(Appender):
         self._position = 0
         return self._capture
 
-    def add(self, exchange: Exchange, derived: Derived) -> int:
-        """Store an exchange of the capture that was started last, all of it or nothing. Returns its id."""
+    def add(self, exchange: Exchange, derived: Derived, masked: Mapping[str, int] | None = None) -> int:
+        """Store an exchange of the capture that was started last, all of it or nothing. Returns its id.
+
+        `masked` is what was masked in this capture by now: rule -> places.
+        """
         row = exchange_row(exchange, derived, self._capture, self._position + 1)
         with self._transaction():
             exchange_id = self._inserted("exchanges", row)
             insert_pieces(self._connection, exchange_id, exchange, derived)
+            if masked:
+                self._connection.execute(MASKED, (json.dumps(masked), self._capture))
         self._position += 1
         return exchange_id
 

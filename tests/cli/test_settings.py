@@ -23,6 +23,7 @@ def command(  # noqa: PLR0917  as many as commands have
     redact: Annotated[bool, typer.Option("--redact/--no-redact")] = True,
     as_json: Annotated[bool, typer.Option("--json")] = False,
     speed: Annotated[float, typer.Option(min=0)] = 1.0,
+    also: Annotated[list[str] | None, typer.Option()] = None,
 ) -> None:
     """A command with every form of option."""
 
@@ -45,12 +46,14 @@ def test_options_have_the_names_that_people_type() -> None:
         "redact": "HARNESS_PLAY_REDACT",
         "json": "HARNESS_PLAY_JSON",
         "speed": "HARNESS_PLAY_SPEED",
+        "also": "HARNESS_PLAY_ALSO",
     }
 
 
 def test_the_environment_comes_before_the_file_and_that_before_the_default(tmp_path: Path) -> None:
     path = write(tmp_path, "[tool.harness.play]\nspeed = 3\nkeep_connect = true\n")
     environment = {"HARNESS_PLAY_SPEED": "5", "HARNESS_PLAY_UPSTREAM": "a=http://a b=http://b"}
+    environment["HARNESS_PLAY_ALSO"] = "c"
     found = effective(COMMANDS, tmp_path, environment)
     sources = {setting.option.name: setting.source for setting in found}
     assert sources == {
@@ -60,9 +63,15 @@ def test_the_environment_comes_before_the_file_and_that_before_the_default(tmp_p
         "redact": "default",
         "json": "default",
         "speed": "HARNESS_PLAY_SPEED",
+        "also": "HARNESS_PLAY_ALSO",
     }
     assert default_map(found) == {
-        "play": {"upstream": ["a=http://a", "b=http://b"], "keep_connect": True, "speed": "5"}
+        "play": {
+            "upstream": ["a=http://a", "b=http://b"],
+            "keep_connect": True,
+            "speed": "5",
+            "also": ["c"],
+        }
     }
 
 

@@ -221,7 +221,9 @@ def older(path: Path) -> Path:
         migrate(connection, formats)
         connection.execute("ATTACH ? AS newer", [str(path)])
         for table in ("captures", "exchanges", "chunks", "events"):
-            connection.execute(f"INSERT INTO {table} SELECT * FROM newer.{table}")
+            names = [row[1] for row in connection.execute(f"PRAGMA main.table_info({table})")]
+            kept = ", ".join(names)
+            connection.execute(f"INSERT INTO {table} ({kept}) SELECT {kept} FROM newer.{table}")
     return target
 
 

@@ -1,6 +1,7 @@
 """Matching as tables: which request gets which entry, and what a miss says."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -158,3 +159,34 @@ def test_unused_are_those_that_could_have_answered() -> None:
 def test_what_a_better_answer_replaced_is_not_unused() -> None:
     made = library((request(), State.CLIENT_ABORT, ""), (request(), State.COMPLETE, ""))
     assert [entry.label for entry in made.unused()] == ["2"]
+
+
+OWN = Rules.default() | Rules(
+    headers=("x-tenant",), names=("ssn",), paths=("$.user",), patterns=(r"CUST-\d+",)
+)
+
+
+def test_rules_of_ones_own_make_requests_equal() -> None:
+    body = b'{"ssn":"%d","user":{"a":%d},"text":"of CUST-%d"}'
+    made = library((request(body % (1, 2, 3)), State.COMPLETE, "up"), rules=OWN)
+    assert labels(made, request(body % (123456789012, 22, 33333))) == ["1"]
+    assert labels(made, request(body.replace(b"of", b"to") % (1, 2, 3))) == [None]
+
+
+def test_a_prompt_that_says_the_key_of_the_run_is_the_recorded_one() -> None:
+    """The recorder knew its key, and masked it; the replay knows the key that comes with the request."""
+    made = library((request(b'{"text":"my key: [redacted]"}'), State.COMPLETE, "up"))
+    asked = request(b'{"text":"my key: another-key-42"}')
+    assert labels(made, asked) == [None]
+    assert labels(made, replace(asked, headers=(*JSON, ("Authorization", "Bearer another-key-42")))) == ["1"]
+
+
+def test_what_was_recorded_with_its_key_still_matches() -> None:
+    headers = (*JSON, ("Authorization", "Bearer some-words"))
+    asked = replace(request(b'{"text":"of some-words"}'), headers=headers)
+    assert labels(library((asked, State.COMPLETE, "up")), asked) == ["1"]
+
+
+def test_a_miss_does_not_say_the_key() -> None:
+    asked = replace(request(b'{"text":"of another-key-42"}'), headers=(("x-api-key", "another-key-42"),))
+    assert "another-key" not in repr(miss(complete(request()), asked))

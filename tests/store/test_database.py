@@ -101,7 +101,7 @@ def test_rules_are_those_of_the_captures_each_once(make_exchange: MakeExchange, 
     with closing(sqlite3.connect(path)) as connection, connection:
         columns = "started_at, upstreams, versions, clock, host, redaction"
         connection.execute(f"INSERT INTO captures ({columns}) SELECT {columns} FROM captures")
-        connection.execute("INSERT INTO captures VALUES (9, '', null, '{}', '{}', '{}', '', null)")
+        connection.execute("INSERT INTO captures VALUES (9, '', null, '{}', '{}', '{}', '', null, null)")
     with DatabaseRecording(path) as recording:
         assert len(recording.captures()) == 3
         assert len(recording.rules()) == 1

@@ -11,7 +11,7 @@ from harness.core.exchange import Exchange
 from harness.store.schema import APPLICATION_ID
 
 COLUMNS = {
-    "captures": "id started_at ended_at upstreams versions clock host redaction",
+    "captures": "id started_at ended_at upstreams versions clock host redaction masked",
     "exchanges": "id capture_id position started_at upstream state method scheme host port path query url"
     " request_http_version match_key dialect model stream status http_version connect_ns headers_ns first_ns"
     " end_ns ttft_ns error_bound_ns timing_known rewritten tokens_in tokens_out tokens_cached"
@@ -71,7 +71,7 @@ def test_the_file_says_whose_it_is(database: sqlite3.Connection) -> None:
         assert database.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
         assert database.execute("PRAGMA journal_mode").fetchone() == ("delete",)
         applied = database.execute("SELECT migration_set, name FROM _sqlite_migrations").fetchall()
-        names = ("m0001_exchanges", "m0002_violations", "m0003_load", "m0004_gpu")
+        names = ("m0001_exchanges", "m0002_violations", "m0003_load", "m0004_gpu", "m0007_masked")
         assert applied == [("harness", name) for name in names]
 
 

@@ -81,7 +81,9 @@ def test_a_newer_file_is_refused_with_both_versions(
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         migrate(connection, NEXT)
     before = folder_state(path.parent)
-    with pytest.raises(BadInput, match=r"newer format m9999_next; harness .* reads up to m0004_gpu: update"):
+    with pytest.raises(
+        BadInput, match=r"newer format m9999_next; harness .* reads up to m0007_masked: update"
+    ):
         Snapshot(path)
     assert folder_state(path.parent) == before
     assert list(temporary.iterdir()) == []
