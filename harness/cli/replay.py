@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli import replay_freshness
 from harness.core.errors import BadInput
 from harness.core.visible import counted
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from harness.replay.service import Outcome
 
 PORT = 8081
-UNUSED_SHOWN = 10
 
 
 def replay(
@@ -46,6 +46,8 @@ def replay(
         Path | None,
         typer.Option(metavar="FILE", show_default=False, help="Write the time of every write there."),
     ] = None,
+    strict: replay_freshness.Strict = False,
+    max_age: replay_freshness.MaxAge = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the closing summary as one line of JSON.")
     ] = False,
@@ -63,7 +65,8 @@ def replay(
     from harness.replay.service import Settings  # noqa: PLC0415
 
     library = server.load(recordings, keep_connect=keep_connect)
-    settings = Settings(host, port_of(port, ctx.obj), speed, write_log)
+    demands = replay_freshness.demands_from(max_age, strict=strict)
+    settings = Settings(host, port_of(port, ctx.obj), speed, write_log, demands=demands)
     guard = guard_on(library) if validate_requests else None
     outcome = server.run(library, settings, program_on(tuple(library.upstreams), ctx.obj), guard)
     print_summary(outcome)
@@ -115,10 +118,9 @@ def print_summary(outcome: "Outcome") -> None:
     requests = f"{counted(outcome.requests, 'request')}: {outcome.answered} answered, {outcome.missed} missed"
     invalid = f", {outcome.invalid} invalid" if outcome.invalid else ""
     unused = f"{len(outcome.unused)} of {counted(outcome.exchanges, 'exchange')} unused"
-    lines = [f"{requests}{invalid}; {unused}"]
-    lines += [f"  unused: {row}" for row in outcome.unused[:UNUSED_SHOWN]]
-    if len(outcome.unused) > UNUSED_SHOWN:
-        lines.append(f"  unused: and {len(outcome.unused) - UNUSED_SHOWN} more")
+    stale = f", {len(outcome.stale)} too old" if outcome.stale else ""
+    lines = [f"{requests}{invalid}; {unused}{stale}"]
+    lines += replay_freshness.summary(outcome)
     if timing.writes:
         lines.append(
             f"{counted(timing.writes, 'write')}, late by p50 {timing.p50_ms:.2f} ms, "

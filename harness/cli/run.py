@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from harness.core.errors import BadInput
+from harness.core.errors import BadInput, NotRecorded
 from harness.core.record_mode import Act, Asked, RecordMode, act_of, is_ci
 
 OPTION = "--record-mode"
@@ -80,5 +80,5 @@ def replace(db: Path, upstreams: Sequence[str], program: Sequence[str]) -> int:
     if reason := renewal.finish(lost=code == 4):
         kept = f", and what was recorded is in {renewal.new}" if renewal.new.exists() else ""
         print(f"harness run: {db} stays as it was: {reason}{kept}", file=sys.stderr)
-        return code or 1
+        return code or NotRecorded.exit_code
     return code

@@ -17,6 +17,7 @@ from harness.core.url import server_url
 from harness.kernel_stamps import enable
 from harness.replay.answers import Recorded
 from harness.replay.connection import Connection, make_play
+from harness.replay.freshness import NO_DEMANDS, Demands, stale_lines
 from harness.replay.guard import Guard
 from harness.replay.match import Library, Miss
 from harness.replay.pacer import Pacer
@@ -31,16 +32,21 @@ class Settings:
     """Where to listen (port 0: any free one) and how to play (speed 1: as recorded, 0: at once).
 
     `write_log` is a file for the times of all writes (`harness.replay.write_log`); None: no log.
+    `demands` is what fails a run beside misses.
     """
 
     host: str = "127.0.0.1"
     port: int = 0
     speed: float = 1.0
     write_log: Path | None = None
+    demands: Demands = NO_DEMANDS
 
 
 class Outcome(Document):
-    """How a run went. `program_code`: exit code of the program that ran on it (0 where there was none)."""
+    """How a run went. `program_code`: exit code of the program that ran on it (0 where there was none).
+
+    `stale` are the exchanges that are too old, `strict` says whether unused ones fail the run.
+    """
 
     requests: int
     answered: int
@@ -50,11 +56,14 @@ class Outcome(Document):
     lateness: WriteLateness
     program_code: int
     invalid: int = 0
+    stale: tuple[str, ...] = ()
+    strict: bool = False
 
     @property
     def exit_code(self) -> int:
-        """The program's own failure, else 1 if anything missed or was refused."""
-        return self.program_code or int(self.missed + self.invalid > 0)
+        """The program's own failure, else 1 if anything missed or was refused, unused (strict) or too old."""
+        unused = self.strict and bool(self.unused)
+        return self.program_code or int(self.missed + self.invalid > 0 or unused or bool(self.stale))
 
 
 class Service:
@@ -109,6 +118,8 @@ class Service:
             lateness=write_lateness(self.site.lateness),
             program_code=code,
             invalid=guard.invalid if guard else 0,
+            stale=stale_lines(self.library, self.settings.demands.fresh_from_ns),
+            strict=self.settings.demands.strict,
         )
 
 

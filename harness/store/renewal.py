@@ -26,7 +26,7 @@ class Renewal:
             name.unlink(missing_ok=True)
 
     def finish(self, *, lost: bool) -> str | None:
-        """Take the old one's place; or why not: then the old one stays, and `new` beside it if it has anything.
+        """Take the old one's place; or why not: then it stays, with `new` beside it if that has anything.
 
         `lost`: whether the recorder said that something is missing.
         """

@@ -11,8 +11,9 @@ from typing import Self
 
 from pydantic import BaseModel, Field
 
-from harness.core.age import before, stale_since
+from harness.core.age import before
 from harness.core.visible import counted, visible
+from harness.replay.freshness import stale_in
 from harness.replay.server import prefixes_of
 from harness.replay.site import endpoint
 from harness.testing.served import Replay
@@ -95,6 +96,7 @@ def note(use: FileUse, replay: Replay, prefix: str, limit_ns: int | None) -> Non
     """Note which exchanges of one recording were there, answered, and are stale."""
     if replay.library is None:
         return
+    stale = stale_in(replay.library, limit_ns)
     for entry in replay.library.playable():
         if not entry.label.startswith(prefix):
             continue
@@ -102,9 +104,8 @@ def note(use: FileUse, replay: Replay, prefix: str, limit_ns: int | None) -> Non
         use.exchanges[key] = visible(endpoint(entry))
         if entry.uses:
             use.used.add(key)
-        started_at = entry.answer.exchange.started_at
-        if limit_ns is not None and (when := stale_since(started_at, limit_ns)):
-            use.stale[key] = when
+        if entry.label in stale:
+            use.stale[key] = stale[entry.label]
 
 
 def share(some: Iterable[str], use: FileUse) -> str:
