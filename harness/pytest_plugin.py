@@ -231,6 +231,7 @@ def claims(session: pytest.Session) -> tuple[Mapping[str, set[str]], set[Path]]:
             folders.add(folder_of(item))
             for path in marked_recordings(item) or [named_recording(item, folder_of(item))]:
                 found[str(path.absolute())].add(item.nodeid)
-    whole = not any("::" in argument for argument in session.config.args)
+    named = session.config.getoption("file_or_dir") or ()  # a worker's `args` has the options as well
+    whole = not any("::" in one for one in named)
     beside = not session.config.getini("harness_recording_dir")
     return found, (folders | orphans(folders) if beside else folders) if whole else set()

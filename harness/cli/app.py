@@ -77,9 +77,10 @@ def top(
 ) -> None:
     """Record, check, replay and load-test the traffic of LLM APIs, with every token at its own time."""
     if ctx.obj is not None and ctx.invoked_subcommand not in (*RUN_PROGRAMS, *TAKE_MORE):
-        takers = ", ".join(f"harness {name}" for name in RUN_PROGRAMS)
+        *most, last = (f"harness {name}" for name in RUN_PROGRAMS)
         raise BadInput(
-            f"harness {ctx.invoked_subcommand} runs no program, but one stands behind '--': {takers} run it"
+            f"harness {ctx.invoked_subcommand} runs no program, but one stands behind '--': "
+            f"{', '.join(most)} and {last} do"
         )
 
 

@@ -139,8 +139,7 @@ def claim(config: pytest.Config, claims: Mapping[str, set[str]], folders: set[Pa
     """Note which recordings the collected tests have, and what lies beside those."""
     ledger = config.stash.get(LEDGER, None)
     if ledger is not None:
-        ledger.claims = {path: set(tests) for path, tests in claims.items()}
-        ledger.lying = lying_in(folders, SUFFIXES)
+        ledger.join(Ledger(claims=dict(claims), lying=lying_in(folders, SUFFIXES)))
 
 
 def findings(config: pytest.Config) -> tuple[list[str], bool]:
