@@ -1,7 +1,8 @@
 """Write the pages of `docs/` that say what the code says; with `--check`, only say whether they are current.
 
 `commands.md` is the help of the commands, `rules.md` the table of the rules, `gpu-counters.md` that of the
-counters of a GPU log, `datasette/metadata.yaml` what Datasette is told of a recording.
+counters of a GPU log, the first table of `faults.md` that of the faults, `datasette/metadata.yaml` what
+Datasette is told of a recording.
 """
 
 import json
@@ -16,6 +17,7 @@ from pathlib import Path
 from textwrap import indent
 
 from harness.cli.app import COMMANDS, main
+from harness.core.faults import ANY, KINDS, Fault, names_of
 from harness.load.gpu.counters import COUNTERS, PROCESSES, REASONS, XID
 from harness.load.gpu.dcgm import METRICS
 from harness.store.schema import FORMATS
@@ -68,6 +70,7 @@ source: harness
 databases:
   recording:
 """
+BLOCK = re.compile(r"(<!-- kinds: written by make docs -->\n).*?(<!-- end -->)", re.DOTALL)
 TABLE = re.compile(r"CREATE TABLE (\w+) \((?: *-- (.*))?")
 COLUMN = re.compile(r"    ([a-z]\w*) [A-Z][^-]*(?:-- (.*))?")
 UNITS = {"_ns": "ns", "_us": "us", "_bytes": "byte", "_mw": "mW", "_mj": "mJ", "_mhz": "MHz", "_s": "s"}
@@ -179,10 +182,40 @@ def markdown(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (names, ("---",) * len(names), *rows))
 
 
+def faults_page() -> str:
+    """The page of faults, with the table of kinds as their models say it."""
+    page = (FOLDER / "faults.md").read_text(encoding="utf-8")
+    head = ("kind", "what happens", "fields", "bodies")
+    rows = ((f"`{kind}`", says(model), fields(model), bodies(model)) for kind, model in KINDS.items())
+    return BLOCK.sub(lambda found: f"{found[1]}{markdown(head, rows)}\n{found[2]}", page)
+
+
+def says(model: type[Fault]) -> str:
+    """The first line of a model's docstring."""
+    return (model.__doc__ or "").strip().splitlines()[0]
+
+
+def fields(model: type[Fault]) -> str:
+    """The fields of a fault and their defaults."""
+    named = zip(names_of(model), (f for n, f in model.model_fields.items() if n != "kind"), strict=True)
+    plain = (None, "", ...)
+    return ", ".join(
+        f"`{name}`"
+        + ("" if f.is_required() or f.default_factory or f.default in plain else f" ({f.default})")
+        for name, f in named
+    )
+
+
+def bodies(model: type[Fault]) -> str:
+    """The forms of bodies that a fault does something to."""
+    return "any" if model.of == ANY else ", ".join(model.of)
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "commands.md": commands_page,
     "rules.md": rules_page,
     "gpu-counters.md": counters_page,
+    "faults.md": faults_page,
     "datasette/metadata.yaml": metadata_page,
 }
 

@@ -16,6 +16,10 @@ COLUMNS = (
     Column("variable", rank=1),
 )
 
+SECRETS = frozenset({"api-key"})
+"""Settings whose values are shown to nobody."""
+HIDDEN = "(hidden)"
+
 
 def config(
     as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False,
@@ -32,13 +36,18 @@ def config(
         {
             "command": setting.option.command,
             "setting": setting.option.name,
-            "value": shown(listed(setting)),
+            "value": hidden(setting.option.name, shown(listed(setting))),
             "source": setting.source,
             "variable": setting.option.variable,
         }
         for setting in effective(commands(), Path.cwd(), os.environ)
     ]
     print_rows(COLUMNS, rows, as_json=as_json)
+
+
+def hidden(name: str, value: object) -> object:
+    """A value, or that there is one where it is a secret."""
+    return HIDDEN if name in SECRETS and value else value
 
 
 def shown(value: object) -> object:

@@ -162,7 +162,7 @@ def print_report(document: "ProbeDocument") -> None:
                 f"p99 {gain.event_p99_ms:+.2f} ms"
             )
     if document.changes:
-        print(f"\nwhat is other at the client, in whole streams (of {len(document.changes)} kinds)")
+        print(f"\nwhat is other behind the gateway, in whole streams (of {len(document.changes)} kinds)")
         shown = [one.model_dump(mode="json") for one in document.changes[:CHANGES_SHOWN]]
         print_rows(CHANGES, shown, as_json=False)
     if document.missed:

@@ -21,15 +21,15 @@ GRACE_S = 5.0
 """From SIGTERM to SIGKILL for a program that must end."""
 
 
-def environment(urls: Mapping[str, str], *, placeholder_keys: bool) -> dict[str, str]:
+def environment(urls: Mapping[str, str], *, placeholder_keys: bool, key: str = PLACEHOLDER) -> dict[str, str]:
     """Our environment with the base URLs of these upstreams (name -> URL, without a slash at its end).
 
     Loopback is never reached through a proxy. With `placeholder_keys`, API keys that are missing get
-    a value, since the SDKs want one even where nobody reads it.
+    a value, `key`, since the SDKs want one even where nobody reads it.
     """
     variables = {**os.environ, **variables_of(urls), **without_proxy(os.environ)}
     if placeholder_keys:
-        variables = {**dict.fromkeys(KEYS, PLACEHOLDER), **variables}
+        variables = {**dict.fromkeys(KEYS, key), **variables}
     return variables
 
 

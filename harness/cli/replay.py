@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli import replay_freshness
+from harness.cli import replay_door, replay_freshness
 from harness.core.errors import BadInput
 from harness.core.visible import counted
 
@@ -46,6 +46,17 @@ def replay(
         Path | None,
         typer.Option(metavar="FILE", show_default=False, help="Write the time of every write there."),
     ] = None,
+    keep_requests: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=0, help="Tell the latest N requests, without secrets, at /__admin/received."
+        ),
+    ] = 0,
+    fault: replay_door.Fault = None,
+    faults: replay_door.FaultFile = None,
+    api_key: replay_door.ApiKey = None,
+    rpm: replay_door.Rpm = None,
+    tpm: replay_door.Tpm = None,
     strict: replay_freshness.Strict = False,
     max_age: replay_freshness.MaxAge = None,
     as_json: Annotated[
@@ -59,16 +70,28 @@ def replay(
     the nearest recording and what differs, and the exit code 1 at the end. With `-- CMD` the command
     runs with the base URLs of the SDKs set to this server, which ends with it. With --validate-requests,
     what breaks the schema of its endpoint gets a 400 in the API's own form, and the exit code 1 as well.
+    Faults (docs/faults.md), API keys and limits are played as asked, and change no exit code.
     """
     check_speed(speed)
+    rules, limits = replay_door.rules_from(fault, faults), replay_door.limits_from(api_key, rpm, tpm)
     from harness.replay import server  # noqa: PLC0415
     from harness.replay.service import Settings  # noqa: PLC0415
 
     library = server.load(recordings, keep_connect=keep_connect)
     demands = replay_freshness.demands_from(max_age, strict=strict)
-    settings = Settings(host, port_of(port, ctx.obj), speed, write_log, demands=demands)
+    settings = Settings(
+        host=host,
+        port=port_of(port, ctx.obj),
+        speed=speed,
+        write_log=write_log,
+        kept_requests=keep_requests,
+        faults=rules,
+        limits=limits,
+        demands=demands,
+    )
     guard = guard_on(library) if validate_requests else None
-    outcome = server.run(library, settings, program_on(tuple(library.upstreams), ctx.obj), guard)
+    program = program_on(tuple(library.upstreams), ctx.obj, limits.keys)
+    outcome = server.run(library, settings, program, guard)
     print_summary(outcome)
     if as_json:
         print(json.dumps(outcome.model_dump(mode="json")))
@@ -100,16 +123,17 @@ def check_speed(speed: float) -> None:
 
 
 def program_on(
-    upstreams: tuple[str, ...], program: list[str] | None
+    upstreams: tuple[str, ...], program: list[str] | None, keys: tuple[str, ...]
 ) -> Callable[[str], Awaitable[int]] | None:
-    """What runs the program behind `--` once the server's URL is known."""
+    """What runs the program behind `--` once the server's URL is known; a key that it lacks is the first."""
     if program is None:
         return None
     from harness.cli.program import check, environment, run  # noqa: PLC0415
-    from harness.core.variables import base_urls  # noqa: PLC0415
+    from harness.core.variables import PLACEHOLDER, base_urls  # noqa: PLC0415
 
     check(program)
-    return lambda url: run(program, environment(base_urls(upstreams, url), placeholder_keys=True))
+    key = keys[0] if keys else PLACEHOLDER
+    return lambda url: run(program, environment(base_urls(upstreams, url), placeholder_keys=True, key=key))
 
 
 def print_summary(outcome: "Outcome") -> None:
@@ -120,7 +144,7 @@ def print_summary(outcome: "Outcome") -> None:
     unused = f"{len(outcome.unused)} of {counted(outcome.exchanges, 'exchange')} unused"
     stale = f", {len(outcome.stale)} too old" if outcome.stale else ""
     lines = [f"{requests}{invalid}; {unused}{stale}"]
-    lines += replay_freshness.summary(outcome)
+    lines += [*replay_door.summary(outcome), *replay_freshness.summary(outcome)]
     if timing.writes:
         lines.append(
             f"{counted(timing.writes, 'write')}, late by p50 {timing.p50_ms:.2f} ms, "

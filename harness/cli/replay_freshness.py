@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli.replay_door import shortened
+
 if TYPE_CHECKING:
     from harness.replay.freshness import Demands
     from harness.replay.service import Outcome
 
-SHOWN = 10
 CENTURY_DAYS = 36_500
 
 Strict = Annotated[bool, typer.Option("--strict", help="Exit code 1 where a recorded exchange was not used.")]
@@ -37,7 +38,5 @@ def demands_from(max_age: float | None, *, strict: bool) -> "Demands":
 
 def summary(outcome: "Outcome") -> Iterator[str]:
     """The lines about unused and old exchanges."""
-    for word, rows in (("unused", outcome.unused), ("too old", outcome.stale)):
-        yield from (f"  {word}: {row}" for row in rows[:SHOWN])
-        if len(rows) > SHOWN:
-            yield f"  {word}: and {len(rows) - SHOWN} more"
+    yield from shortened([f"unused: {row}" for row in outcome.unused])
+    yield from shortened([f"too old: {row}" for row in outcome.stale])

@@ -1,4 +1,4 @@
-"""`harness report`: a load run, two of them, or a recording, as a page that one looks at."""
+"""`harness report`: a load run, two of them, a recording or a probe, as a page that one looks at."""
 
 import sys
 from pathlib import Path
@@ -20,7 +20,10 @@ MOST = 2
 def report(
     recordings: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN [RUN]", help="Recording (.db) of one or two load runs, or of exchanges."),
+        typer.Argument(
+            metavar="FILE [FILE]",
+            help="Recording (.db) of one or two load runs, or of exchanges; or a probe (.json).",
+        ),
     ],
     run: Annotated[
         list[int] | None,
@@ -43,8 +46,9 @@ def report(
     """Make a page of a load run: its verdict, latencies, waterfall, GPUs and hosts on one clock.
 
     The page is one file and needs no network. Two runs (two files, or --run twice) are shown side by side
-    with their differences; a recording without load runs by the times of its tokens. With --json or
-    --markdown a page is written only where --output names one.
+    with their differences; a recording without load runs by the times of its tokens; what `harness probe
+    --json` said by what the gateway does. With --json or --markdown a page is written only where --output
+    names one.
     """
     from harness.report.markdown import markdown  # noqa: PLC0415
     from harness.report.page import page  # noqa: PLC0415
@@ -63,8 +67,18 @@ def report(
 def report_of(recordings: list[Path], runs: list[int]) -> "Report":
     """The report of what was named; BadInput where that is too much, or not there."""
     from harness.report.compare import comparison  # noqa: PLC0415
-    from harness.report.read import holds_runs, read_exchanges, read_run  # noqa: PLC0415
+    from harness.report.read import (  # noqa: PLC0415
+        holds_probe,
+        holds_runs,
+        read_exchanges,
+        read_probe,
+        read_run,
+    )
 
+    if any(map(holds_probe, recordings)):
+        if len(recordings) > 1 or runs:
+            raise BadInput("a report of a probe is of that alone: name one file, and no --run")
+        return read_probe(recordings[0])
     places = places_of(recordings, runs)
     if len(places) == MOST:
         return comparison(*(read_run(path, run_id) for path, run_id in places))

@@ -3,7 +3,7 @@
 Requests are told as method and path, times in ms. `count` is of all, the lists have the latest.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 from harness.core.document import Document
 
@@ -70,6 +70,22 @@ class Unmatched(Document):
     misses: tuple[MissedRequest, ...]
 
 
+class ReceivedRequest(Document):
+    """A request as it came in, at `t0_ns` of the monotonic clock; `request` as an interchange line has it.
+
+    Secrets are masked as they are before requests are matched.
+    """
+
+    t0_ns: int
+    request: dict[str, Any]
+
+
+class Received(Document):
+    """`/__admin/received`: the latest requests; `harness replay --keep-requests` says how many are kept."""
+
+    requests: tuple[ReceivedRequest, ...]
+
+
 class UnusedExchange(Document):
     """A recorded exchange that answered nothing yet."""
 
@@ -82,3 +98,40 @@ class Unused(Document):
 
     count: int
     exchanges: tuple[UnusedExchange, ...]
+
+
+class FaultRule(Document):
+    """A rule as it is written in a flag, and what it did so far.
+
+    `fitted`: requests that it was about; `played`: those that got the fault; `unfit`: those that could not.
+    """
+
+    rule: str
+    fitted: int
+    played: int
+    unfit: int
+
+
+class PlayedFault(Document):
+    """A fault that an answer got, or could not have (`unfit`: why), by a rule or by its own header."""
+
+    request: str
+    fault: str
+    by: Literal["rule", "request"]
+    unfit: str | None
+
+
+class Faults(Document):
+    """`/__admin/faults`: the rules, how often each fault was played so far, or was not, and the latest."""
+
+    rules: tuple[FaultRule, ...]
+    played: dict[str, int]
+    unfit: dict[str, int]
+    latest: tuple[PlayedFault, ...]
+
+
+class Refusals(Document):
+    """How many requests had no known API key (401), and how many were over a limit (429)."""
+
+    unauthorised: int = 0
+    limited: int = 0

@@ -35,6 +35,16 @@ def bucket_of(value: int, bits: int = BITS) -> int:
     return ((value >> shift) + 1 << shift) - 1
 
 
+def bottom_of(bucket: int, bits: int) -> int:
+    """The smallest value that shares a bucket, by the bucket's name.
+
+    >>> bottom_of(101, BITS), bottom_of(-99, BITS), bottom_of(7, BITS)
+    (100, -100, 7)
+    """
+    shift = max(0, abs(bucket).bit_length() - bits)
+    return bucket >> shift << shift
+
+
 @dataclass(slots=True)
 class Histogram:
     """Counts per bucket of a sharpness of `bits`; `worst` is exact (of pairs: the highest bucket)."""

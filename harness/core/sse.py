@@ -112,3 +112,15 @@ class SseDecoder:
             self._id = value.decode("utf-8", "replace")
         elif not field:
             self._comments.append(value)
+
+
+def plain_datas(body: bytes) -> list[bytes]:
+    """The data of each event of a body of nothing but events of one `data: ` line; else none.
+
+    With two line feeds for each event and one event after the other, none can be anywhere else. Most
+    streams are such, and this takes a fraction of the decoder's time.
+    """
+    if not body.startswith(b"data: ") or not body.endswith(b"\n\n") or b"\r" in body:
+        return []
+    datas = body[6:-2].split(b"\n\ndata: ")
+    return datas if body.count(b"\n") == 2 * len(datas) else []

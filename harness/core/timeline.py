@@ -17,7 +17,7 @@ from harness.core.encoding import Chunk, encoding_of, pieces
 from harness.core.exchange import Exchange, Headers, Response, header
 from harness.core.json_text import is_json
 from harness.core.ndjson import NdjsonDecoder
-from harness.core.sse import SseDecoder
+from harness.core.sse import SseDecoder, plain_datas
 
 
 class Framing(StrEnum):
@@ -112,15 +112,9 @@ def _sse_events(chunks: list[Chunk], body: bytes) -> list[Event]:
 
 
 def _plain_events(chunks: list[Chunk], body: bytes) -> list[Event]:
-    """The events of a body of nothing but `data: ` lines, of which no chunk has a part; else none.
-
-    With two line feeds for each event, and two at the end of every chunk, none can be anywhere else.
-    """
-    aligned = body.startswith(b"data: ") and all(data.endswith(b"\n\n") for _, data in chunks)
-    if not aligned or b"\r" in body:
-        return []
-    datas = body[6:-2].split(b"\n\ndata: ")
-    if body.count(b"\n") != 2 * len(datas):
+    """The events of a body of nothing but `data: ` lines, of which no chunk has a part; else none."""
+    datas = plain_datas(body) if all(data.endswith(b"\n\n") for _, data in chunks) else []
+    if not datas:
         return []
     times = [offset_ns for offset_ns, data in chunks for _ in range(data.count(b"\n\n"))]
     return list(map(Event, times, repeat(None), datas))

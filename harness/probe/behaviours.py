@@ -23,6 +23,9 @@ class Behaviour(StrEnum):
     ORDER = "every event once, in order"
     FIELDS = "fields of events"
     HEADERS = "headers of responses"
+    REQUEST_LINE = "method, path and query of requests"
+    REQUEST_HEADERS = "headers of requests"
+    REQUEST_BODY = "body of requests"
     USAGE = "usage chunk"
     UNKNOWN = "unknown fields"
     COMMENTS = "comments and pings"
@@ -38,8 +41,16 @@ class Behaviour(StrEnum):
     BROKE = "client resets amid tokens"
 
 
-WHOLE_STREAM = (Behaviour.DELIVERY, Behaviour.ORDER, Behaviour.FIELDS, Behaviour.HEADERS)
-"""What every stream that ended properly shows."""
+WHOLE_STREAM = (
+    Behaviour.DELIVERY,
+    Behaviour.ORDER,
+    Behaviour.FIELDS,
+    Behaviour.HEADERS,
+    Behaviour.REQUEST_LINE,
+    Behaviour.REQUEST_HEADERS,
+    Behaviour.REQUEST_BODY,
+)
+"""What every stream that ended properly shows, and the request for it."""
 DEPARTURES = (Behaviour.LEFT, Behaviour.LEFT_SILENT, Behaviour.BROKE)
 """What only the client's own leaving shows: a recording cannot have it, since it is done while probing."""
 

@@ -68,7 +68,7 @@ def request(behaviour: Behaviour) -> Request:
         "stream_options": {"include_usage": True},
         "messages": [{"role": "user", "content": f"probe: {behaviour.value}"}],
     }
-    headers = (("content-type", "application/json"), ("accept", "text/event-stream"))
+    headers = (("content-type", "application/json"), ("accept", "text/event-stream"), ("x-probe", "kept?"))
     return Request("POST", URL, headers, json.dumps(body).encode())
 
 

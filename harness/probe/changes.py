@@ -1,4 +1,4 @@
-"""What is other at the client than it was at the provider: fields of events, headers. Pure.
+"""What is other on one side of a gateway than on the other: fields of events, headers, requests. Pure.
 
 The law of this file: places are told, values never, since they may quote a prompt.
 """
@@ -6,9 +6,10 @@ The law of this file: places are told, values never, since they may quote a prom
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
-from harness.core.canonical import flatten
+from harness.core.canonical import canonical_query, flatten, plain_body
 from harness.core.difference import same
-from harness.core.exchange import Headers
+from harness.core.exchange import Headers, Request
+from harness.core.masks import MASK
 from harness.probe.blocks import NO_JSON, Block
 
 OF_THE_CONNECTION = frozenset(
@@ -27,6 +28,10 @@ OF_THE_CONNECTION = frozenset(
     }
 )
 """Headers that are every hop's own (RFC 9110, 6.6 and 7.6), and the one that tells nginx what to do."""
+OF_EACH_SENDER = frozenset({"host", "accept-encoding", "expect", "te", "user-agent"})
+"""Headers of a request that a gateway, being the provider's client, says of itself."""
+NOT_COMPARED = ("x-harness-", "x-stainless-")
+"""How headers begin by which a probe tells its requests apart, and by which SDKs tell of themselves."""
 
 
 class Kind(StrEnum):
@@ -38,7 +43,8 @@ class Kind(StrEnum):
 
 
 type Change = tuple[str, Kind]
-"""A place (JSON pointer, `event` for the name of an SSE event, `data` for what is no JSON; or a header)."""
+"""A place (JSON pointer, `event` for the name of an SSE event, `data` for what is no JSON; or a header, or
+a part of a request's first line)."""
 
 
 def changes_of(sent: Block, got: Block) -> list[Change]:
@@ -61,6 +67,37 @@ def differing(one: Mapping[str, object], other: Mapping[str, object]) -> list[Ch
 def header_changes(sent: Headers, got: Headers) -> list[Change]:
     """The headers, in lower case, that are other; those of a connection aside."""
     return differing(by_name(sent), by_name(got))
+
+
+def line_changes(sent: Request, got: Request) -> list[Change]:
+    """Method, path and query parameters (`?name`) in which a request is another."""
+    return differing(line_of(sent), line_of(got))
+
+
+def line_of(request: Request) -> dict[str, object]:
+    """What the first line of a request says, by place; several parameters of one name as a list."""
+    path, _, query = request.path.partition("?")
+    found: dict[str, object] = {"method": request.method, "path": path}
+    for name, value in canonical_query(query):
+        found[f"?{name}"] = f"{found[f'?{name}']}, {value}" if f"?{name}" in found else value
+    return found
+
+
+def request_header_changes(sent: Request, got: Request) -> list[Change]:
+    """The headers of a request, in lower case, that are other; those of a connection or a sender aside."""
+    changes = header_changes(sent.headers, got.headers)
+    return [one for one in changes if one[0] not in OF_EACH_SENDER and not one[0].startswith(NOT_COMPARED)]
+
+
+def credentials(*requests: Request) -> frozenset[str]:
+    """The headers that hold secrets (masked here): which of them a provider gets is the gateway's to say."""
+    mask = MASK.decode()
+    return frozenset(name.lower() for one in requests for name, value in one.headers if mask in value)
+
+
+def body_changes(sent: Request, got: Request) -> list[Change]:
+    """The fields in which the body of a request is another."""
+    return changes_of(*(Block(0, None, plain_body(one.body, one.headers)) for one in (sent, got)))
 
 
 def by_name(headers: Iterable[tuple[str, str]]) -> dict[str, object]:

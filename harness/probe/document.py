@@ -1,6 +1,9 @@
 """What `harness probe --json` prints. Times are in ms; None: there is none to tell of."""
 
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 from harness.core.document import Document
 from harness.core.histogram import Pairs
@@ -18,6 +21,13 @@ class Outcome(StrEnum):
     UNTRUSTED = "cannot be trusted"
 
 
+def all_positive(pairs: Pairs) -> Pairs:
+    """The pairs themselves; ValueError where one counts nothing, or less."""
+    if any(count < 1 for _, count in pairs):
+        raise ValueError("holds a bucket without a value")
+    return pairs
+
+
 class SpreadDocument(Document):
     """Times on the way. `histogram`: pairs of (ns, count), sharp to 1 % (`harness.core.histogram`)."""
 
@@ -26,7 +36,7 @@ class SpreadDocument(Document):
     p90_ms: float
     p99_ms: float
     max_ms: float
-    histogram: Pairs
+    histogram: Annotated[Pairs, AfterValidator(all_positive)]
 
 
 class LevelDocument(Document):
@@ -82,7 +92,11 @@ class EventsDocument(Document):
 
 
 class ChangeDocument(Document):
-    """A field of events (a JSON pointer) or a header that is other at the client, and how often."""
+    """A place that is other behind the gateway than before it, and how often.
+
+    At the client: a field of an `event` (a JSON pointer), a `header`. At the provider: `request line`
+    (`method`, `path`, `?parameter`), `request header`, `request body` (a JSON pointer).
+    """
 
     what: str
     place: str

@@ -9,9 +9,19 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import NamedTuple
 
+from harness.core.exchange import Request
 from harness.core.visible import counted
 from harness.probe.behaviours import MS, Behaviour, is_ping, is_usage
-from harness.probe.changes import Change, Kind, changes_of, header_changes
+from harness.probe.changes import (
+    Change,
+    Kind,
+    body_changes,
+    changes_of,
+    credentials,
+    header_changes,
+    line_changes,
+    request_header_changes,
+)
 from harness.probe.observed import Observed
 from harness.probe.talk import LEAVE_AFTER
 
@@ -35,6 +45,9 @@ class Finding(NamedTuple):
 
     verdict: Verdict
     evidence: str
+
+
+NOT_KEPT = Finding(Verdict.NOT_TESTED, "what the provider was asked is not known")
 
 
 def passed(evidence: str) -> Finding:
@@ -153,6 +166,55 @@ def changed_headers(one: Observed) -> list[Change]:
     """The headers that are other."""
     response = one.exchange.response
     return header_changes(response.headers, one.talk.head()) if response else []
+
+
+type Asked = Callable[[Observed], list[list[Change]]]
+"""For each time that the provider was asked: in what a part of that request was another."""
+
+
+def asked_in(changes: Callable[[Request, Request], list[Change]]) -> Asked:
+    """Compares a part of requests by these rules."""
+    return lambda one: [changes(one.asked, got) for got in one.requests()]
+
+
+def headers_asked(one: Observed) -> list[list[Change]]:
+    """The same of headers, without those that were for the gateway itself."""
+    found = (request_header_changes(one.asked, got) for got in one.requests())
+    return [[change for change in changes if change[0] not in one.talk.aside] for changes in found]
+
+
+def judge_request(part: Asked) -> Callable[[Sequence[Observed]], Finding]:
+    """A judge of a part of requests: the provider is asked what the client asked."""
+
+    def judge(seen: Sequence[Observed]) -> Finding:
+        asked = [changes for one in seen for changes in part(one)]
+        if not asked:
+            return NOT_KEPT
+        wrong = [changes for changes in asked if changes]
+        if wrong:
+            what = worded(change for changes in wrong for change in changes)
+            return failed(f"{len(wrong)} of {counted(len(asked), 'request')} rewritten: {what}")
+        return passed(f"{counted(len(asked), 'request')} equal")
+
+    return judge
+
+
+def judge_request_headers(seen: Sequence[Observed]) -> Finding:
+    """The client's headers reach the provider; what is added, and credentials, are told and not blamed."""
+    requests = [request for one in seen for request in one.requests()]
+    if not requests:
+        return NOT_KEPT
+    secret = credentials(*(one.asked for one in seen), *requests)
+    changes = [change for one in seen for asked in headers_asked(one) for change in asked]
+    told = [change for change in changes if change[1] is Kind.ADDED or change[0] in secret]
+    wrong = [change for change in changes if change not in told]
+    if wrong:
+        return failed(worded([*wrong, *told]))
+    return passed(f"all kept; {worded(told)}" if told else "all kept, none added")
+
+
+line_asked = asked_in(line_changes)
+body_asked = asked_in(body_changes)
 
 
 def judge_error(seen: Sequence[Observed]) -> Finding:
@@ -324,6 +386,9 @@ JUDGES: dict[Behaviour, Judge] = {
     Behaviour.ORDER: judge_order,
     Behaviour.FIELDS: judge_fields,
     Behaviour.HEADERS: judge_headers,
+    Behaviour.REQUEST_LINE: judge_request(line_asked),
+    Behaviour.REQUEST_HEADERS: judge_request_headers,
+    Behaviour.REQUEST_BODY: judge_request(body_asked),
     Behaviour.USAGE: kept("choices [] and usage", is_wanted_usage),
     Behaviour.UNKNOWN: kept("x_probe, delta/x_probe_delta", has_unknown, "x_probe"),
     Behaviour.COMMENTS: kept("comments and ping events", is_wanted_ping),

@@ -6,10 +6,11 @@ byte, both on one clock. For TTFT the request's way counts as well: the client's
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 from harness.core.dialects import Answer, recognise
-from harness.core.exchange import Exchange, Response, State
+from harness.core.exchange import Exchange, Request, Response, State
+from harness.core.redaction import Redactor, Rules
 from harness.probe.align import Joined, align
 from harness.probe.behaviours import MS, is_ping
 from harness.probe.blocks import Block, blocks_of
@@ -31,6 +32,15 @@ class Observed:
     def exchange(self) -> Exchange:
         """What was to be played."""
         return self.talk.trial.exchange
+
+    @cached_property
+    def asked(self) -> Request:
+        """The request as the provider should have it, with secrets masked as they are there."""
+        return redactor().request(self.talk.asked)
+
+    def requests(self) -> list[Request]:
+        """The request as the provider had it, each time that the gateway asked."""
+        return [play.request for play in self.plays if play.request]
 
     @cached_property
     def sent(self) -> list[Block]:
@@ -103,6 +113,12 @@ class Observed:
     def ended_well(self) -> bool:
         """Whether the client saw a proper end."""
         return self.talk.complete and self.talk.failure is None
+
+
+@cache
+def redactor() -> Redactor:
+    """Masks as the provider does, whose file of trials brings no rules of its own."""
+    return Redactor(Rules.default())
 
 
 def apart(before_ns: int | None, after_ns: int | None) -> bool:

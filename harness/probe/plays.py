@@ -3,18 +3,23 @@
 import json
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from harness.core.exchange import Exchange
+from harness.core.admin import Received
+from harness.core.exchange import Exchange, Request
+from harness.core.interchange import RequestLine
 from harness.probe.talk import Talk
 
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """One play of the provider (`harness.replay.write_log`); moments in ns of the monotonic clock."""
+    """One play of the provider (`harness.replay.write_log`); moments in ns of the monotonic clock.
+
+    `request` is what it answered, with secrets masked; None: it was not kept.
+    """
 
     mark: int | None
     number: int
@@ -24,6 +29,7 @@ class Play:
     writes: Sequence[tuple[int, int]]
     end_ns: int | None
     left_ns: int | None
+    request: Request | None = None
 
     @classmethod
     def of(cls, row: dict[str, Any]) -> "Play":
@@ -58,6 +64,12 @@ def read_log(path: Path) -> list[Play]:
     """All plays, in the order in which they began."""
     rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     return sorted((Play.of(row) for row in rows), key=lambda play: play.t0_ns)
+
+
+def with_requests(plays: Iterable[Play], received: Received) -> list[Play]:
+    """The plays with the requests that they answered: those that came in at the same moment."""
+    requests = {one.t0_ns: RequestLine.model_validate(one.request).request() for one in received.requests}
+    return [replace(play, request=requests.get(play.t0_ns)) for play in plays]
 
 
 def plays_of(talks: Iterable[Talk], plays: Sequence[Play]) -> dict[int, list[Play]]:

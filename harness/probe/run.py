@@ -8,7 +8,6 @@ floor, and says whether this machine can tell at all.
 import tempfile
 import time
 import urllib.request
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -19,25 +18,19 @@ from threading import Event
 
 from harness import __version__
 from harness.child import Child, harness_command
-from harness.core.admin import Unmatched
+from harness.core.admin import Received, Unmatched
 from harness.core.errors import BadInput
 from harness.core.exchange import Headers
 from harness.core.visible import visible
-from harness.probe.behaviours import WHOLE_STREAM, Behaviour
-from harness.probe.changes import changes_of
-from harness.probe.document import (
-    BehaviourDocument,
-    ChangeDocument,
-    EventsDocument,
-    LevelDocument,
-    ProbeDocument,
-)
+from harness.probe.behaviours import Behaviour
+from harness.probe.document import BehaviourDocument, LevelDocument, ProbeDocument
 from harness.probe.gateway import Gateway, wait_until_it_listens
-from harness.probe.judge import all_changes, changed_headers, judge
+from harness.probe.judge import judge
 from harness.probe.latency import added, level
 from harness.probe.observed import Observed
-from harness.probe.plays import Play, plays_of, read_log
+from harness.probe.plays import Play, plays_of, read_log, with_requests
 from harness.probe.talk import Marks, Place, Talk, hold
+from harness.probe.totals import changes, events, whole_of
 from harness.probe.trials import Trial, trials_of, write
 from harness.probe.verdict import outcome
 
@@ -48,6 +41,9 @@ ROUNDS = 2
 SETTLE_S = 3.5
 """What a client left may be played on for so long, which is longer than any built-in stream goes on."""
 AGAIN_S = 0.5
+KEPT_REQUESTS = 1000
+"""The provider keeps so many, for the comparison with what was sent: all of the trials, and then some."""
+ADMIN_S = 60.0
 NS_PER_S = 1e9
 DIRECT, GATEWAY = "direct", "gateway"
 
@@ -96,10 +92,10 @@ def probe(settings: Settings, progress: Callable[[int, int | None], None]) -> Pr
         folder = Path(name)
         write(trials, folder / "trials.jsonl")
         with Child(provider_command(folder, settings.provider_port), quiet=True) as provider:
-            direct, through = hold_all(settings, trials, provider.url, folder, progress)
+            direct, through, received = hold_all(settings, trials, provider.url, folder, progress)
             Event().wait(left_to_settle_s(through))
             missed = unmatched(provider.url).count
-        plays = read_log(folder / "writes.jsonl")
+        plays = with_requests(read_log(folder / "writes.jsonl"), received)
     found = plays_of([*direct.talks(), *through.talks()], plays)
     judged = judge_all(settings, direct, through, found)
     marked = all(play.mark is not None for play in plays)
@@ -115,7 +111,7 @@ def left_to_settle_s(held: Held) -> float:
 def provider_command(folder: Path, port: int) -> list[str]:
     """The command of the provider."""
     files = (str(folder / "trials.jsonl"), "--write-log", str(folder / "writes.jsonl"))
-    return harness_command("replay", *files, "--port", str(port))
+    return harness_command("replay", *files, "--port", str(port), "--keep-requests", str(KEPT_REQUESTS))
 
 
 def hold_all(
@@ -124,8 +120,8 @@ def hold_all(
     provider: str,
     folder: Path,
     progress: Callable[[int, int | None], None],
-) -> tuple[Held, Held]:
-    """All conversations, directly and through the gateway."""
+) -> tuple[Held, Held, Received]:
+    """All conversations, directly and through the gateway, and the requests of trials as they came in."""
     place = Place.of(settings.gateway, settings.headers)
     command = settings.command
     with Gateway(command, provider, folder / "gateway.log") if command else nullcontext() as gateway:
@@ -141,13 +137,14 @@ def hold_all(
 
         places = (Place.of(provider), place)
         direct, through = (Held(hold(marks.talks(trials, one), one, AT_ONCE, done), {}) for one in places)
+        received = Received.model_validate_json(told(provider, "received"))
         for concurrency in settings.concurrency:
             chosen = streams(trials, concurrency)
             for one, held in zip(places, (direct, through), strict=True):
                 held.levels[concurrency] = hold(marks.talks(chosen, one), one, concurrency, done)
         if gateway:
             gateway.check()
-    return direct, through
+    return direct, through, received
 
 
 def whole_streams(trials: Iterable[Trial]) -> list[Trial]:
@@ -205,8 +202,14 @@ def not_passed_on(talk: Talk, provider: str) -> str:
 
 def unmatched(provider: str) -> Unmatched:
     """What the provider could not answer."""
-    with urllib.request.urlopen(f"{provider}/__admin/unmatched", timeout=10) as answer:  # noqa: S310
-        return Unmatched.model_validate_json(answer.read())
+    return Unmatched.model_validate_json(told(provider, "unmatched"))
+
+
+def told(provider: str, page: str) -> bytes:
+    """A page of the provider's own."""
+    with urllib.request.urlopen(f"{provider}/__admin/{page}", timeout=ADMIN_S) as answer:  # noqa: S310
+        text: bytes = answer.read()
+    return text
 
 
 def judge_all(settings: Settings, direct: Held, through: Held, found: dict[int, list[Play]]) -> ProbeDocument:
@@ -259,31 +262,3 @@ def row(behaviour: Behaviour, seen: Sequence[Observed]) -> BehaviourDocument:
     verdict, evidence = judge(behaviour, seen)
     sources = tuple(dict.fromkeys(one.talk.trial.source for one in seen))
     return BehaviourDocument(behaviour=behaviour, verdict=verdict, evidence=evidence, sources=sources)
-
-
-def whole_of(seen: Iterable[Observed]) -> list[Observed]:
-    """The whole streams that were asked for at the provider."""
-    return [one for one in seen if one.plays and one.talk.trial.behaviours[0] in WHOLE_STREAM]
-
-
-def events(whole: Sequence[Observed]) -> EventsDocument:
-    """What became of their events."""
-    pairs = [(one.sent[i], one.got[j]) for one in whole for i, j in one.pairs]
-    return EventsDocument(
-        sent=sum(len(one.sent) for one in whole),
-        lost=sum(len(one.joined.lost) for one in whole),
-        doubled=sum(len(one.joined.doubled) for one in whole),
-        added=sum(len(one.joined.added) for one in whole),
-        moved=sum(len(one.joined.moved) for one in whole),
-        rewritten=sum(bool(changes_of(sent, got)) for sent, got in pairs),
-        merged=sum(one.merged() for one in whole),
-    )
-
-
-def changes(whole: Sequence[Observed]) -> Iterator[ChangeDocument]:
-    """What is other in whole streams, the most frequent first."""
-    fields = Counter(all_changes(whole))
-    headers = Counter(change for one in whole for change in changed_headers(one))
-    for what, counter in (("event", fields), ("header", headers)):
-        for (place, kind), count in counter.most_common():
-            yield ChangeDocument(what=what, place=place, kind=kind, count=count)

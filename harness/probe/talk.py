@@ -1,12 +1,12 @@
 """The client's side: a conversation for each trial, and a client that can leave before its end."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from harness.client import Conversation, converse
 from harness.core.encoding import Chunk
-from harness.core.exchange import Exchange, Headers
+from harness.core.exchange import Headers, Request
 from harness.core.sse import SseDecoder
 from harness.probe.behaviours import DEPARTURES, MS, Behaviour
 from harness.probe.trials import Trial
@@ -41,14 +41,17 @@ class Place:
 class Talk(Conversation):
     """A conversation of a trial; `key` is the request's mark. `leaves`: it goes before the end.
 
+    `asked` is the request as the provider should see it, but for `aside`: headers that are the gateway's.
     `left`: it has gone, of its own will, at `end_ns`.
     """
 
     def __init__(self, mark: int, trial: Trial, place: Place) -> None:
         leaves = [one for one in trial.behaviours if one in DEPARTURES]
         limit_ns = LEAVE_NS if leaves else trial.exchange.end_ns + PATIENCE_NS
-        super().__init__(mark, request_of(trial.exchange, trial.number, mark, place), limit_ns)
+        self.asked = asked_of(trial, mark, place)
+        super().__init__(mark, wire_of(self.asked, place.prefix), limit_ns)
         self.trial = trial
+        self.aside = frozenset(name.lower() for name, _ in place.headers)
         self.leaves = bool(leaves)
         self.breaks = Behaviour.BROKE in leaves
         self.decoder = SseDecoder()
@@ -85,21 +88,26 @@ class Talk(Conversation):
         return tuple(self.pieces)
 
 
-def request_of(exchange: Exchange, number: int, mark: int, place: Place) -> bytes:
+def asked_of(trial: Trial, mark: int, place: Place) -> Request:
     """The recorded request, once more, marked, and asking for this very exchange."""
-    request = exchange.request
+    request = trial.exchange.request
     own = OWN_HEADERS | {name.lower() for name, _ in place.headers}
-    headers = [pair for pair in request.headers if pair[0].lower() not in own]
-    headers += [
+    headers = (
+        *(pair for pair in request.headers if pair[0].lower() not in own),
         *place.headers,
         ("host", f"{place.host}:{place.port}"),
         ("content-length", str(len(request.body))),
         ("accept-encoding", "identity"),
-        ("x-harness-exchange", str(number)),
+        ("x-harness-exchange", str(trial.number)),
         ("x-harness-request", str(mark)),
-    ]
-    first = f"{request.method} {place.prefix}{request.path} HTTP/1.1"
-    head = "\r\n".join([first, *(f"{name}: {value}" for name, value in headers)]) + "\r\n\r\n"
+    )
+    return replace(request, headers=headers)
+
+
+def wire_of(request: Request, prefix: str) -> bytes:
+    """A request as it is sent, its path behind the gateway's own."""
+    first = f"{request.method} {prefix}{request.path} HTTP/1.1"
+    head = "\r\n".join([first, *(f"{name}: {value}" for name, value in request.headers)]) + "\r\n\r\n"
     return head.encode("utf-8", "surrogateescape") + request.body
 
 

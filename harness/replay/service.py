@@ -10,14 +10,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.core.admin import WriteLateness
+from pydantic import Field
+
+from harness.core.admin import Refusals, WriteLateness
 from harness.core.document import Document
 from harness.core.errors import BadInput
+from harness.core.fault_rules import Rule
 from harness.core.url import server_url
 from harness.kernel_stamps import enable
 from harness.replay.answers import Recorded
 from harness.replay.connection import Connection, make_play
+from harness.replay.door import Door
 from harness.replay.freshness import NO_DEMANDS, Demands, stale_lines
+from harness.replay.gate import NO_LIMITS, Limits
 from harness.replay.guard import Guard
 from harness.replay.match import Library, Miss
 from harness.replay.pacer import Pacer
@@ -31,21 +36,27 @@ BACKLOG = 4096
 class Settings:
     """Where to listen (port 0: any free one) and how to play (speed 1: as recorded, 0: at once).
 
-    `write_log` is a file for the times of all writes (`harness.replay.write_log`); None: no log.
-    `demands` is what fails a run beside misses.
+    `write_log` is a file for the times of all writes (`harness.replay.write_log`); None: no log. So many
+    `kept_requests` are told at `/__admin/received`. `faults` are the rules at the start, `limits` what is
+    asked of clients, `demands` what fails a run beside misses.
     """
 
     host: str = "127.0.0.1"
     port: int = 0
     speed: float = 1.0
     write_log: Path | None = None
+    kept_requests: int = 0
+    faults: tuple[Rule, ...] = ()
+    limits: Limits = NO_LIMITS
     demands: Demands = NO_DEMANDS
 
 
 class Outcome(Document):
     """How a run went. `program_code`: exit code of the program that ran on it (0 where there was none).
 
-    `stale` are the exchanges that are too old, `strict` says whether unused ones fail the run.
+    `faults`, `unfit_faults`: how often each fault was played, or did not fit its answer; `idle_faults`:
+    the rules that never played theirs. `stale` are the exchanges that are too old, `strict` says whether
+    unused ones fail the run.
     """
 
     requests: int
@@ -56,6 +67,10 @@ class Outcome(Document):
     lateness: WriteLateness
     program_code: int
     invalid: int = 0
+    faults: dict[str, int] = Field(default_factory=dict)
+    unfit_faults: dict[str, int] = Field(default_factory=dict)
+    idle_faults: tuple[str, ...] = ()
+    refused: Refusals = Refusals()
     stale: tuple[str, ...] = ()
     strict: bool = False
 
@@ -80,6 +95,8 @@ class Service:
         self.settings = settings
         self.pacer = Pacer(asyncio.get_running_loop())
         self.site = Site(library, self.pacer.lateness, settings.speed, on_miss, guard)
+        self.site.keep_requests(settings.kept_requests)
+        self.door = Door(self.site, library, settings.limits, settings.faults)
         self.connections: set[Connection] = set()
         self.log = WriteLog(settings.write_log) if settings.write_log else None
         self.server: asyncio.Server | None = None
@@ -94,7 +111,7 @@ class Service:
     def connection(self) -> Connection:
         """What a client is served by."""
         new_play = self.log.play if self.log else make_play
-        return Connection(self.pacer, self.site.answer, self.site.refuse, self.connections, new_play)
+        return Connection(self.pacer, self.door.answer, self.site.refuse, self.connections, new_play)
 
     def close(self) -> None:
         """Break off what is under way, and let go of everything."""
@@ -118,6 +135,10 @@ class Service:
             lateness=write_lateness(self.site.lateness),
             program_code=code,
             invalid=guard.invalid if guard else 0,
+            faults=dict(self.door.faults.played),
+            unfit_faults=dict(self.door.faults.unfit),
+            idle_faults=self.door.faults.idle(),
+            refused=self.door.refusals(),
             stale=stale_lines(self.library, self.settings.demands.fresh_from_ns),
             strict=self.settings.demands.strict,
         )

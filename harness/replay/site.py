@@ -15,6 +15,8 @@ from harness.core.admin import (
     Health,
     Invalid,
     MissedRequest,
+    Received,
+    ReceivedRequest,
     Timing,
     Unmatched,
     Unused,
@@ -23,6 +25,7 @@ from harness.core.admin import (
 )
 from harness.core.document import Document
 from harness.core.exchange import header
+from harness.core.interchange import request_line
 from harness.core.visible import visible
 from harness.replay.answers import Recorded, instant
 from harness.replay.connection import Answer
@@ -73,6 +76,7 @@ class Site:
         guard: Guard | None = None,
     ) -> None:
         self.guard = guard
+        self.latest: deque[Incoming] = deque(maxlen=0)
         self.library = library
         self.lateness = lateness
         self.speed = speed
@@ -81,16 +85,22 @@ class Site:
         self.admin: dict[str, Callable[[], Document]] = {
             "health": self.health,
             "invalid": self.invalid,
+            "received": self.received,
             "timing": self.timing,
             "unmatched": self.unmatched,
             "unused": self.unused,
         }
+
+    def keep_requests(self, most: int) -> None:
+        """From now on, keep the latest so many as they came in, in memory alone."""
+        self.latest = deque(maxlen=most)
 
     def answer(self, incoming: Incoming) -> Answer:
         """What a request gets."""
         if incoming.request.path.startswith(ADMIN):
             return self.administer(incoming)
         self.tally.requests += 1
+        self.latest.append(incoming)
         if self.guard and (wrong := self.guard.refuse(incoming.request)):
             return Answer(instant(400, wrong.body(), incoming.client), instant=True)
         found = self.find(incoming)
@@ -144,6 +154,16 @@ class Site:
         """How many requests broke their schema, and the latest of those."""
         guard = self.guard
         return Invalid(count=guard.invalid, requests=tuple(guard.latest)) if guard else NONE_INVALID
+
+    def received(self) -> Received:
+        """The latest requests without their secrets; masking waits until somebody asks."""
+        mask = self.library.redactor.request
+        return Received(
+            requests=tuple(
+                ReceivedRequest(t0_ns=one.t0_ns, request=request_line(mask(one.request)))
+                for one in self.latest
+            )
+        )
 
     def timing(self) -> Timing:
         """How late this server wrote, over all writes so far."""

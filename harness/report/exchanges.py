@@ -5,15 +5,17 @@ count, and have no times. Figures are those of `harness stats`.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.core.derive import Derived
 from harness.core.exchange import Exchange
 from harness.core.visible import visible
+from harness.report.captures import CaptureTally
+from harness.report.gpu import GpuRows
 from harness.report.model import ModelReport, RecordingReport, Timelines
-from harness.report.spread import distribution_of
-from harness.report.times import rounded
+from harness.report.spread import About, distribution_of
+from harness.report.times import ICL, rounded
 from harness.report.waterfall import shown
 from harness.store.capture import Capture
 
@@ -21,6 +23,7 @@ NO_MODEL = "(no model)"
 MOST_ROWS = 20_000
 MOST_MARKS = 500_000
 """What a page draws of timelines; figures are of all exchanges."""
+TTFT = About("ttft_ms", "TTFT", "from the request's last byte to the first token")
 NS_PER_S = 1_000_000_000
 
 
@@ -57,10 +60,8 @@ class ModelTally:
             tokens_in=self.tokens.get("in"),
             tokens_out=self.tokens.get("out"),
             tokens_per_s=round(self.timed_tokens * NS_PER_S / self.timed_ns, 3) if self.timed_ns else None,
-            ttft=distribution_of(
-                "ttft_ms", "TTFT", "from the request's last byte to the first token", self.ttft_us
-            ),
-            icl=distribution_of("icl_ms", "ICL", "every gap between two events with tokens", self.icl_us),
+            ttft=distribution_of(TTFT, self.ttft_us),
+            icl=distribution_of(ICL, self.icl_us),
         )
 
 
@@ -74,38 +75,58 @@ class Line:
     marks_us: tuple[int, ...]
 
 
-def recording_report(
-    file: str, captures: Sequence[Capture], exchanges: Iterable[tuple[Exchange, Derived]]
-) -> RecordingReport:
-    """The document of the exchanges, which are read once, in their order."""
-    tallies: dict[tuple[str, str], ModelTally] = {}
-    lines: list[Line] = []
-    states: Counter[str] = Counter()
-    count = untimed = marks = 0
-    dates: list[str] = []
-    upstreams: Counter[str] = Counter()
-    for exchange, derived in exchanges:
+@dataclass(slots=True)
+class RecordingTally:
+    """What all exchanges amount to. `captures`: those that have a GPU log, by id."""
+
+    captures: Mapping[int, CaptureTally]
+    models: dict[tuple[str, str], ModelTally] = field(default_factory=dict)
+    lines: list[Line] = field(default_factory=list)
+    marks: int = 0
+    untimed: int = 0
+    states: Counter[str] = field(default_factory=Counter)
+    upstreams: Counter[str] = field(default_factory=Counter)
+    dates: list[str] = field(default_factory=list)
+
+    def add(self, exchange: Exchange, derived: Derived) -> None:
+        """Take in an exchange."""
         key = shown(derived.model or NO_MODEL), derived.dialect
-        tallies.setdefault(key, ModelTally()).add(exchange, derived)
-        count, untimed = count + 1, untimed + (not exchange.timing_known)
-        states[exchange.state.value] += 1
-        upstreams[visible(exchange.upstream)] += 1
-        dates += [visible(exchange.started_at)] if exchange.started_at else []
-        marks += len(derived.content_ns)
-        if exchange.timing_known and len(lines) < MOST_ROWS and marks <= MOST_MARKS:
-            lines.append(Line(key, exchange, derived.usage.output, tuple(map(rounded, derived.content_ns))))
-    keys = sorted(tallies)
+        self.models.setdefault(key, ModelTally()).add(exchange, derived)
+        if exchange.capture in self.captures:
+            self.captures[exchange.capture].add(exchange, derived)
+        self.untimed += not exchange.timing_known
+        self.states[exchange.state.value] += 1
+        self.upstreams[visible(exchange.upstream)] += 1
+        self.dates += [visible(exchange.started_at)] if exchange.started_at else []
+        self.marks += len(derived.content_ns)
+        if exchange.timing_known and len(self.lines) < MOST_ROWS and self.marks <= MOST_MARKS:
+            marks_us = tuple(map(rounded, derived.content_ns))
+            self.lines.append(Line(key, exchange, derived.usage.output, marks_us))
+
+
+def recording_report(
+    file: str,
+    captures: Sequence[Capture],
+    exchanges: Iterable[tuple[Exchange, Derived]],
+    gpus: Mapping[int, GpuRows],
+) -> RecordingReport:
+    """The document of the exchanges, which are read once, in their order. `gpus`: GPU logs by capture."""
+    tally = RecordingTally({one.id: CaptureTally(one) for one in captures if one.id in gpus})
+    for exchange, derived in exchanges:
+        tally.add(exchange, derived)
+    keys, count = sorted(tally.models), tally.states.total()
     return RecordingReport(
         file=visible(file),
         exchanges=count,
-        untimed=untimed,
-        states=dict(states.most_common()),
-        first_at=min(dates, default=None),
-        last_at=max(dates, default=None),
+        untimed=tally.untimed,
+        states=dict(tally.states.most_common()),
+        first_at=min(tally.dates, default=None),
+        last_at=max(tally.dates, default=None),
         hosts=tuple(dict.fromkeys(visible(capture.host) for capture in captures)),
-        upstreams=tuple(name for name in upstreams if name),
-        models=tuple(tallies[key].report(*key) for key in keys),
-        timelines=timelines_of(lines, keys, count - untimed - len(lines)),
+        upstreams=tuple(name for name in tally.upstreams if name),
+        models=tuple(tally.models[key].report(*key) for key in keys),
+        timelines=timelines_of(tally.lines, keys, count - tally.untimed - len(tally.lines)),
+        captures=tuple(one.report(gpus[number]) for number, one in tally.captures.items()),
     )
 
 

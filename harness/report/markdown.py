@@ -6,10 +6,29 @@ The law of this file: text of others stands in code spans, which make no table c
 import re
 
 from harness.report import words
-from harness.report.model import Comparison, RecordingReport, Report, RunReport, Verdict
+from harness.report.model import (
+    CaptureReport,
+    Comparison,
+    ProbeReport,
+    RecordingReport,
+    Report,
+    RunReport,
+    Verdict,
+)
 
 SPECIAL = re.compile(r"([\\`*_\[\]<>#|~@&])")
 SIGNS = {"valid": "✅ VALID", "invalid": "❌ INVALID", "unjudged": "⚠️ UNJUDGED"}
+OUTCOMES = {"passed": "✅ PASSED", "failed": "❌ FAILED"}
+VERDICTS = {"pass": "pass", "fail": "**fail**"}
+SWEEP = {
+    "tokens/s": "tokens_per_s",
+    "TTFT p50 ms": "ttft_p50_ms",
+    "TTFT p99 ms": "ttft_p99_ms",
+    "ICL p50 ms": "icl_p50_ms",
+    "energy J": "energy_j",
+    "tokens/J": "tokens_per_joule",
+}
+"""Titles of a sweep's columns, and the fields of its steps."""
 MOST_KINDS = 5
 type Cells = tuple[str, ...]
 
@@ -20,6 +39,8 @@ def markdown(report: Report) -> str:
         parts = run_parts(report)
     elif isinstance(report, Comparison):
         parts = comparison_parts(report)
+    elif isinstance(report, ProbeReport):
+        parts = probe_parts(report)
     else:
         parts = recording_parts(report)
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -43,9 +64,9 @@ def plain(text: str) -> str:
     return SPECIAL.sub(r"\\\1", " ".join(text.split()))
 
 
-def table(*rows: Cells) -> str:
-    """A table, its first row the titles; the first column to the left, the others to the right."""
-    rule = ("---", *("---:" for _ in rows[0][1:]))
+def table(*rows: Cells, left: int = 1) -> str:
+    """A table, its first row the titles; the first `left` columns to the left, the others to the right."""
+    rule = tuple("---" if place < left else "---:" for place in range(len(rows[0])))
     shown = [[cell.replace("|", "\\|") for cell in cells] for cells in (rows[0], rule, *rows[1:])]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in shown)
 
@@ -91,7 +112,19 @@ def run_parts(report: RunReport) -> list[str]:
         table(("ms", "p50", "p90", "p99", "max", "of"), *rows) if rows else "",
         " · ".join([*rates, failures_line(report)]),
         table(("asked", "came", "met"), *slos) if slos else "",
+        sweep_table(report),
     ]
+
+
+def sweep_table(report: RunReport) -> str:
+    """The runs of a sweep, with tokens a joule where there is a GPU log; nothing of a run alone."""
+    if len(report.sweep) < 2:
+        return ""
+    rows = [
+        (step.load, step.verdict, *(words.digits(getattr(step, name)) for name in SWEEP.values()))
+        for step in report.sweep
+    ]
+    return table(("load", "verdict", *SWEEP), *rows, left=2)
 
 
 def failures_line(report: RunReport) -> str:
@@ -153,4 +186,43 @@ def recording_parts(report: RecordingReport) -> list[str]:
     return [
         f"{words.whole(report.exchanges)} exchanges in {code(report.file)}",
         table(titles, *rows) if rows else "",
+        "\n".join(map(capture_line, report.captures)),
     ]
+
+
+def capture_line(capture: CaptureReport) -> str:
+    """What the cards took beside a capture."""
+    gpu = capture.gpu
+    told = [words.with_unit(gpu.energy_j, "J"), f"{words.digits(gpu.tokens_per_joule)} tokens a joule"]
+    return f"- capture {capture.id}: {words.whole(capture.exchanges)} exchanges, {', '.join(told)}"
+
+
+def probe_parts(report: ProbeReport) -> list[str]:
+    """What is told of a gateway."""
+    outcome = OUTCOMES.get(report.outcome, f"⚠️ {report.outcome.upper()}")
+    rows = [
+        (row.behaviour, VERDICTS.get(row.verdict, row.verdict), code(row.evidence))
+        for row in report.conformance
+    ]
+    added = [
+        (
+            str(level.concurrency),
+            ADDED_TO[one.kind],
+            one.quantile,
+            words.digits(one.direct_ms),
+            words.digits(one.gateway_ms),
+            words.signed(one.added_ms),
+            words.bounds(one),
+        )
+        for level in report.levels
+        for one in level.added
+    ]
+    titles = ("at once", "of", "quantile", "direct ms", "gateway ms", "added ms", "with 95 %")
+    return [
+        f"**{outcome}** {code(report.gateway)} with {code(report.recording)}: {plain(report.reason)}",
+        table(("behaviour", "verdict", "seen"), *rows, left=3) if rows else "",
+        table(titles, *added, left=3) if added else "",
+    ]
+
+
+ADDED_TO = {"ttft": "TTFT", "events": "each event"}

@@ -94,7 +94,11 @@ class Mark(Document):
 
 
 class Card(Document):
-    """A GPU over the measured window; power in W, energy in J as the difference of its counter."""
+    """A GPU over the measured window; power in W, energy in J, give or take `energy_error_j` (None: unknown).
+
+    `throttled_s`: seconds by reason. `lost_s`: when the card was lost. `unsupported`: counters that
+    it does not give. `notes`: what to know of its figures.
+    """
 
     title: str
     host: str
@@ -106,7 +110,11 @@ class Card(Document):
     power_mean_w: float | None
     power_max_w: float | None
     energy_j: float | None
-    throttled: tuple[str, ...]
+    energy_error_j: float | None
+    throttled_s: dict[str, float]
+    lost_s: float | None
+    unsupported: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 class Gpu(Document):
@@ -189,7 +197,10 @@ class Slo(Document):
 
 
 class Step(Document):
-    """A run of a sweep in one row; latencies in ms, throughput in tokens (or requests) a second."""
+    """A run of a sweep in one row; latencies in ms, throughput in tokens (or requests) a second.
+
+    `energy_j`: of all cards in its measured window.
+    """
 
     run_id: int
     load: str
@@ -205,6 +216,8 @@ class Step(Document):
     icl_p99_ms: float | None
     e2e_p50_ms: float | None
     e2e_p99_ms: float | None
+    energy_j: float | None
+    tokens_per_joule: float | None
 
 
 class About(Document):
@@ -309,8 +322,25 @@ class Timelines(Document):
     left_out: int
 
 
+class CaptureReport(Document):
+    """A capture with a GPU log, on its own axis: seconds from its start.
+
+    The figures of `gpu` are from the first request to the last byte.
+    """
+
+    id: int
+    started_at: str
+    host: str
+    exchanges: int
+    lanes: tuple[Lane, ...]
+    gpu: Gpu
+
+
 class RecordingReport(Document):
-    """A recording: how its models' tokens came. `untimed` exchanges have no times that are known."""
+    """A recording: how its models' tokens came. `untimed` exchanges have no times that are known.
+
+    `captures` are those that have a GPU log.
+    """
 
     kind: Literal["recording"] = "recording"
     file: str
@@ -323,6 +353,92 @@ class RecordingReport(Document):
     upstreams: tuple[str, ...]
     models: tuple[ModelReport, ...]
     timelines: Timelines
+    captures: tuple[CaptureReport, ...]
 
 
-type Report = RunReport | Comparison | RecordingReport
+class Conformance(Document):
+    """A behaviour of a gateway: `pass`, `fail` or `not tested`, and what was seen; the direct path beside it.
+
+    `sources`: whose exchanges showed it, of the recording or built-in ones.
+    """
+
+    behaviour: str
+    verdict: str
+    evidence: str
+    direct: str | None
+    direct_evidence: str | None
+    sources: tuple[str, ...]
+
+
+class Added(Document):
+    """What a gateway adds at a quantile (`gateway_ms` - `direct_ms`), of each event or of TTFT (`kind`).
+
+    It lies between `low_ms` and `high_ms` with 95 %; None: too few values were seen to tell.
+    """
+
+    kind: str
+    quantile: str
+    direct_ms: float
+    gateway_ms: float
+    added_ms: float
+    low_ms: float | None
+    high_ms: float | None
+
+
+class ProbePath(Document):
+    """One path at a concurrency. `merged` of `events_read` were read together with the one before."""
+
+    streams: int
+    failed: int
+    events_read: int
+    merged: int
+    ttft: Distribution | None
+    events: Distribution | None
+
+
+class ProbeLevel(Document):
+    """So many streams at once, directly and through the gateway."""
+
+    concurrency: int
+    direct: ProbePath | None
+    gateway: ProbePath
+    added: tuple[Added, ...]
+
+
+class Changed(Document):
+    """A place that is other behind the gateway than before it, and how often."""
+
+    what: str
+    place: str
+    kind: str
+    count: int
+
+
+class ProbeReport(Document):
+    """A gateway, as `harness probe` saw it (`harness.probe.document`).
+
+    `verdicts`: how many behaviours have each. `events`: what became of those of whole streams. `missed`:
+    requests that the provider could not answer. `marked`: the gateway passes on the header by which equal
+    requests are told apart.
+    """
+
+    kind: Literal["probe"] = "probe"
+    file: str
+    version: str
+    outcome: str
+    reason: str
+    gateway: str
+    recording: str
+    started_at: str
+    max_added_ms: float | None
+    verdicts: dict[str, int]
+    conformance: tuple[Conformance, ...]
+    levels: tuple[ProbeLevel, ...]
+    events: dict[str, int]
+    changes: tuple[Changed, ...]
+    requests: int
+    missed: int
+    marked: bool
+
+
+type Report = RunReport | Comparison | RecordingReport | ProbeReport

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from harness import __version__
 from harness.report import words
-from harness.report.model import Comparison, RecordingReport, Report, RunReport
+from harness.report.model import Comparison, ProbeReport, RecordingReport, Report, RunReport
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -39,9 +39,16 @@ def page(report: Report) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        digits=words.digits, whole=words.whole, percent=words.percent, change=words.change
+        digits=words.digits,
+        whole=words.whole,
+        percent=words.percent,
+        change=words.change,
+        signed=words.signed,
+        bounds=words.bounds,
     )
-    environment.globals.update(got=words.got, check_value=words.check_value, check_limit=words.check_limit)
+    environment.globals.update(
+        with_unit=words.with_unit, got=words.got, check_value=words.check_value, check_limit=words.check_limit
+    )
     scripts, style = [text_of(name) for name in SCRIPTS], "\n".join(map(text_of, STYLES))
     return environment.get_template(f"{report.kind}.html.j2").render(
         report=report,
@@ -65,6 +72,8 @@ def title_of(report: Report) -> str:
         return f"Recording {report.file}"
     if isinstance(report, RunReport):
         return f"Load run {named(report)}"
+    if isinstance(report, ProbeReport):
+        return f"Probe of {report.gateway}"
     return f"Load runs {named(report.a)} and {named(report.b)}"
 
 

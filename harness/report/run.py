@@ -11,7 +11,8 @@ from itertools import filterfalse, pairwise
 from typing import Any
 
 from harness.core.visible import visible
-from harness.report.lanes import CardLog, gpu_lanes, gpu_of, host_lanes, request_lanes
+from harness.report.gpu import GpuRows, gpu_lanes, gpu_of
+from harness.report.lanes import host_lanes, request_lanes
 from harness.report.model import About, Check, Distribution, Lane, OverTime, RunReport, Slo, Step, Verdict
 from harness.report.overtime import Axis, Gathered
 from harness.report.spread import distribution_of
@@ -37,9 +38,8 @@ class RunRows:
     run: Row
     sweep: Sequence[Row]
     requests: Sequence[Row]
-    hosts: Sequence[Row] = ()
-    cards: Sequence[CardLog] = ()
-    gpu_events: Sequence[Row] = ()
+    hosts: Sequence[Row]
+    gpu: GpuRows
 
 
 def run_report(rows: RunRows) -> RunReport:
@@ -64,7 +64,7 @@ def run_report(rows: RunRows) -> RunReport:
         failures=failures_of(measured),
         sweep=steps_of(rows.sweep),
         lanes=tuple(lanes_of(rows, axis)),
-        gpu=gpu_of(rows.cards, rows.gpu_events, window, (figures or {}).get("tokens_out")),
+        gpu=gpu_of(rows.gpu, window, (figures or {}).get("tokens_out"), (figures or {}).get("gpu")),
         waterfall=waterfall_of(rows.requests),
     )
 
@@ -170,16 +170,13 @@ def distributions(measured: Sequence[Row]) -> Iterator[Distribution]:
     """All latencies that the run can tell, the gaps between tokens in their place."""
     found = {
         latency.name: distribution_of(
-            latency.name,
-            latency.title,
-            latency.what,
-            Counter(value for _, value in values_of(latency, measured)),
+            latency.about, Counter(value for _, value in values_of(latency, measured))
         )
         for latency in LATENCIES
     }
     successes = list(filterfalse(is_failure, measured))
     for about, rows in ((ICL, successes), (ITL, list(filter(counts_tokens, successes)))):
-        found[about[0]] = distribution_of(*about, gaps_of(rows), sum_of_gaps(rows))
+        found[about.name] = distribution_of(about, gaps_of(rows), sum_of_gaps(rows))
     for name in ORDER:
         distribution = found[name]
         if distribution:
@@ -206,7 +203,7 @@ def over_time(measured: Sequence[Row], axis: Axis) -> Iterator[OverTime]:
             found, about = gathered_gaps(measured, axis), ICL
         else:
             latency = by_name[name]
-            found, about = Gathered(axis), (latency.name, latency.title, latency.what)
+            found, about = Gathered(axis), latency.about
             for row, value in values_of(latency, measured):
                 found.add(rounded(row[AT[name]]), value)
         document = found.over_time(*about)
@@ -232,7 +229,7 @@ def lanes_of(rows: RunRows, axis: Axis) -> Iterator[Lane]:
     """All lanes, what the users did first."""
     if rows.requests:
         yield from request_lanes(rows.requests, axis)
-    yield from gpu_lanes(rows.cards)
+    yield from gpu_lanes(rows.gpu)
     yield from host_lanes(rows.hosts)
 
 
@@ -244,6 +241,7 @@ def steps_of(runs: Sequence[Row]) -> tuple[Step, ...]:
 def step_of(run: Row) -> Step:
     """A run of a sweep."""
     figures = run["figures"] or {}
+    gpu = figures.get("gpu") or {}
 
     def spread(name: str, statistic: str) -> float | None:
         found: float | None = (figures.get(name) or {}).get(statistic)
@@ -264,4 +262,6 @@ def step_of(run: Row) -> Step:
         icl_p99_ms=spread("icl_ms", "p99"),
         e2e_p50_ms=spread("e2el_ms", "p50"),
         e2e_p99_ms=spread("e2el_ms", "p99"),
+        energy_j=gpu.get("energy_joules"),
+        tokens_per_joule=gpu.get("output_tokens_per_joule"),
     )

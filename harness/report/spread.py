@@ -1,12 +1,13 @@
-"""Distributions of times: figures, histogram and cumulative curve, of counts per microsecond.
+"""Distributions of times: figures, histogram and cumulative curve, of how often each time came.
 
-The law of this file: pure. Values are whole microseconds with how often each came, so that gaps that
-were kept as a histogram (`load_requests.icl`) and single times are summed up alike.
+The law of this file: pure. Values are whole microseconds (or `per_ms` says what) with how often each
+came, so that gaps that were kept as a histogram (`load_requests.icl`) and single times are summed up alike.
 """
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from math import ceil
+from typing import NamedTuple
 
 from harness.report.model import Distribution, Spread
 
@@ -20,12 +21,12 @@ NARROW = 1.02
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "max": 1.0}
 
 type Counts = Mapping[int, int]
-"""Microseconds -> how often."""
+"""Time -> how often."""
 
 
-def milliseconds(us: float) -> float:
-    """Microseconds as milliseconds, to the microsecond."""
-    return round(us / US_PER_MS, 3)
+def milliseconds(value: float, per_ms: int = US_PER_MS) -> float:
+    """A time as milliseconds, to the microsecond, or the nanosecond of what is finer."""
+    return round(value / per_ms, 3 if per_ms == US_PER_MS else 6)
 
 
 def quantiles_of(counts: Counts, shares: Sequence[float]) -> list[int]:
@@ -45,44 +46,49 @@ def quantiles_of(counts: Counts, shares: Sequence[float]) -> list[int]:
     return found
 
 
-def spread_of(counts: Counts, sum_us: float | None = None) -> Spread | None:
-    """The figures of a distribution; None of nothing. `sum_us`: its exact sum, if counts are of buckets."""
+def spread_of(counts: Counts, total: float | None = None, per_ms: int = US_PER_MS) -> Spread | None:
+    """The figures of a distribution; None of nothing. `total`: its exact sum, if counts are of buckets."""
     number = sum(counts.values())
     if not number:
         return None
     named = zip(QUANTILES, quantiles_of(counts, tuple(QUANTILES.values())), strict=True)
-    total = sum(value * times for value, times in counts.items()) if sum_us is None else sum_us
+    summed = sum(value * times for value, times in counts.items()) if total is None else total
     return Spread(
         count=number,
-        mean=milliseconds(total / number),
-        **{name: milliseconds(value) for name, value in named},
+        mean=milliseconds(summed / number, per_ms),
+        **{name: milliseconds(value, per_ms) for name, value in named},
     )
 
 
+class About(NamedTuple):
+    """What a distribution is of."""
+
+    name: str
+    title: str
+    what: str
+
+
 def distribution_of(
-    name: str, title: str, what: str, counts: Counts, sum_us: float | None = None
+    about: About, counts: Counts, total: float | None = None, per_ms: int = US_PER_MS
 ) -> Distribution | None:
-    """All of a distribution; None of nothing. `sum_us` as in `spread_of`."""
-    spread = spread_of(counts, sum_us)
+    """All of a distribution; None of nothing. `total` as in `spread_of`."""
+    spread = spread_of(counts, total, per_ms)
     if spread is None:
         return None
     edges, filled = histogram_of(counts)
     shares = sorted({*(step / CURVE for step in range(1, CURVE)), *TAIL})
-    curve = quantiles_of(counts, shares)
     return Distribution(
-        name=name,
-        title=title,
-        what=what,
+        **about._asdict(),
         spread=spread,
-        edges_ms=tuple(round(edge / US_PER_MS, 6) for edge in edges),
+        edges_ms=tuple(round(edge / per_ms, 6) for edge in edges),
         counts=tuple(filled),
-        curve_ms=tuple(map(milliseconds, curve)),
+        curve_ms=tuple(milliseconds(value, per_ms) for value in quantiles_of(counts, shares)),
         curve_share=tuple(shares),
     )
 
 
 def histogram_of(counts: Counts, bins: int = BINS) -> tuple[list[float], list[int]]:
-    """Edges (us) in equal ratios from the least to the largest value, and the counts between them.
+    """Edges in equal ratios from the least to the largest value, and the counts between them.
 
     >>> histogram_of({10: 3, 1000: 1}, 2)
     ([10.0, 100.0, 1000.0], [3, 1])

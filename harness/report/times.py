@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from harness.report.spread import About
+
 type Row = Mapping[str, Any]
 
 NS_PER_US = 1000
@@ -24,6 +26,11 @@ class Latency:
     what: str
     of: Callable[[Row], int | None]
     failures_too: bool = False
+
+    @property
+    def about(self) -> About:
+        """What its distribution is of."""
+        return About(self.name, self.title, self.what)
 
 
 def gap(row: Row, start: str, end: str) -> int | None:
@@ -80,5 +87,5 @@ def counts_tokens(row: Row) -> bool:
     return bool(row["content_events"]) and row["tokens_out"] == row["content_events"]
 
 
-ICL = ("icl_ms", "ICL", "every gap between two events with tokens")
-ITL = ("itl_ms", "ITL", "the same gaps, where each is known to be one token's")
+ICL = About("icl_ms", "ICL", "every gap between two events with tokens")
+ITL = About("itl_ms", "ITL", "the same gaps, where each is known to be one token's")

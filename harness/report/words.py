@@ -1,6 +1,6 @@
 """Figures in words, the same in the page and in Markdown."""
 
-from harness.report.model import Check, Slo
+from harness.report.model import Added, Check, Slo
 
 NOTHING = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
@@ -38,9 +38,27 @@ def change(share: float | None) -> str:
     >>> change(0.5), change(0.0)
     ('+50.0 %', '±0 %')
     """
-    if share is None:
+    return NOTHING if share is None else f"{signed(share * 100)} %"
+
+
+def signed(value: float | None) -> str:
+    """A figure with its sign.
+
+    >>> signed(0.46), signed(0.0)
+    ('+0.460', '±0')
+    """
+    if value is None:
         return NOTHING
-    return f"{'+' if share > 0 else MINUS if share < 0 else '±'}{digits(abs(share) * 100)} %"
+    return f"{'+' if value > 0 else MINUS if value < 0 else '±'}{digits(abs(value))}"
+
+
+def bounds(added: Added) -> str:
+    """Between what a figure lies, where enough was seen to tell."""
+    if added.low_ms is None and added.high_ms is None:
+        return "too few to tell"
+    if added.high_ms is None:
+        return f"at least {signed(added.low_ms)}"
+    return f"{signed(added.low_ms)} to {signed(added.high_ms)}"
 
 
 def with_unit(value: float | None, unit: str) -> str:

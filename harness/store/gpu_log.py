@@ -57,6 +57,16 @@ class GpuWriter(Appender):
                 self._inserted("gpu_events", owner | {"gpu_id": gpu_id} | dict(event))
 
 
+def logged_captures(path: Path) -> list[int]:
+    """The captures that have a GPU log, by id. BadInput: no recording, or damaged."""
+    found = rows_of(
+        path,
+        "SELECT capture_id FROM gpus WHERE capture_id IS NOT NULL"
+        " UNION SELECT capture_id FROM gpu_events WHERE capture_id IS NOT NULL ORDER BY 1",
+    )
+    return [row["capture_id"] for row in found]
+
+
 def gpus(path: Path, owner: Owner) -> list[Row]:
     """The cards of a run or a capture, as they were told of. BadInput: no recording, or damaged."""
     return list(rows_of(path, f"SELECT * FROM gpus WHERE {owner.column} = ? ORDER BY id", owner.number))  # noqa: S608  ours

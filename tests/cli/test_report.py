@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli.app import main
+from tests.plugins.probes import made_probe
 from tests.plugins.results import made_result
 from tests.plugins.stored import stored_run
 
@@ -60,6 +61,16 @@ def test_a_recording_without_runs_is_told_by_its_tokens(capsys: pytest.CaptureFi
     assert json.loads(capsys.readouterr().out)["kind"] == "recording"
 
 
+def test_a_probe_is_told_by_what_it_said(runs: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("probe.json").write_text(made_probe().model_dump_json(indent=1), encoding="utf-8")
+    assert main(["report", "probe.json", "--json", "-o", "page.html"]) == 0
+    assert json.loads(capsys.readouterr().out)["kind"] == "probe"
+    assert "<h1>http://gateway/seen</h1>" in Path("page.html").read_text(encoding="utf-8")
+    for arguments in (["probe.json", runs], ["probe.json", "--run", "1"]):
+        assert main(["report", *arguments]) == 2
+        assert "a report of a probe is of that alone" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -70,11 +81,13 @@ def test_a_recording_without_runs_is_told_by_its_tokens(capsys: pytest.CaptureFi
         (["runs.db", "--json", "--markdown"], "ask for one of them"),
         (["runs.db", "-o", "runs.db"], "runs.db is a database"),
         (["runs.db", str(RECORDING)], "has no load run: it holds no load run"),
+        (["broken.json"], "broken.json is no whole JSON document"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(
     runs: str, arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    Path("broken.json").write_text(made_probe().model_dump_json()[:300], encoding="utf-8")
     assert main(["report", *arguments]) == 2
     error = capsys.readouterr().err
     assert told in error

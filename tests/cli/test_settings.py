@@ -75,6 +75,14 @@ def test_the_environment_comes_before_the_file_and_that_before_the_default(tmp_p
     }
 
 
+def test_an_option_that_is_a_list_or_nothing_takes_words(tmp_path: Path) -> None:
+    def play(ctx: typer.Context, gpus: Annotated[list[str] | None, typer.Option()] = None) -> None:
+        """A command."""
+
+    found = effective({"play": play}, tmp_path, {"HARNESS_PLAY_GPUS": "0 1"})
+    assert default_map(found) == {"play": {"gpus": ["0", "1"]}}
+
+
 def test_the_nearest_file_that_speaks_of_harness_counts(tmp_path: Path) -> None:
     write(tmp_path, "[tool.harness.play]\nspeed = 3\n")
     inner = tmp_path / "inner" / "most"

@@ -282,7 +282,7 @@ def test_plain_locust_makes_the_requests_of_a_recording(tmp_path: Path) -> None:
     recording = Path("recordings/tiny-llama.db").resolve()
     table = tmp_path / "table"
     with Child(harness_command("replay", str(recording), "--port", "0"), quiet=True) as server:
-        command = locust("--headless", "-u", "8", "-r", "8", "-t", "1s", "--from", str(recording))
+        command = locust("--headless", "-u", "8", "-r", "8", "-t", "2s", "--from", str(recording))
         command += ["--model", ""]  # else the recorded requests would ask for another one
         command += ["--host", server.url, "--json-file", str(table)]
         env = {**os.environ, "TMPDIR": str(tmp_path)}
@@ -322,7 +322,7 @@ def test_plain_locust_with_a_time_limit_loses_nothing(server: str, tmp_path: Pat
     several = ["--processes", str(processes), "--master-port", port, "--master-bind-port", port]
     table = tmp_path / "table"
     command = locust(
-        "--headless", "-u", "4", "-r", "4", "-t", "1s", "--host", server, "--json-file", str(table)
+        "--headless", "-u", "4", "-r", "4", "-t", "2s", "--host", server, "--json-file", str(table)
     )
     done = subprocess.run(
         [*command, *(several if processes > 1 else [])],

@@ -15,7 +15,8 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,9 +34,12 @@ with urllib.request.urlopen(os.environ["OPENAI_BASE_URL"] + "/models", timeout=3
 """A program behind `--`: one request that the recording answers."""
 
 REPLAY = "replay {recording} --port 0 -- "
-PROVIDER = "http://127.0.0.1:18555"
-PROBE = "--recording {recording} --concurrency 1"
+PROBE = (
+    "probe --gateway http://127.0.0.1:{port} --provider-port {port} --recording {recording} --concurrency 1"
+)
 """The probe's own provider in place of a gateway: nothing is between them."""
+FIRST_PORT = 18555
+"""The provider's port in the first environment; each further one has the next."""
 RUNS: Mapping[str, tuple[str, str]] = {
     "ls": ("ls {recording}", "openai.chat"),
     "show": ("show {recording} 2", "tiny-llama"),
@@ -53,7 +57,7 @@ RUNS: Mapping[str, tuple[str, str]] = {
     "record": (REPLAY + "sh record.sh", "recorded 1 exchange"),
     "load": (REPLAY + "sh load.sh", "client: answers stamped 4 by the kernel"),
     "validate": ("validate {recording}", "verdict: failed"),
-    "probe": (f"probe --gateway {PROVIDER} --provider-port 18555 {PROBE}", "chunk delivery"),
+    "probe": (PROBE, "chunk delivery"),
     "gpu": ("gpu --duration 1", ""),
     "config": ("config", "HARNESS_REPLAY_SPEED"),
     "demo": ("demo --out made", "25 of 25 answers equal"),
@@ -83,10 +87,14 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class Environment:
-    """An environment with the wheel, and an empty folder to run in, both outside the checkout."""
+    """An environment with the wheel, and an empty folder to run in, both outside the checkout.
+
+    `port` is its own: the environments are checked at once.
+    """
 
     name: str
     folder: Path
+    port: int
 
     @property
     def programs(self) -> Path:
@@ -116,7 +124,7 @@ class Environment:
 
     def expect(self, command: str, text: str, codes: tuple[int, ...] = (0,)) -> str:
         """Run harness; what it printed. Raises `Failed` on another exit code, or where `text` is missing."""
-        line = shlex.split(command.format(recording=RECORDING))
+        line = shlex.split(command.format(recording=RECORDING, port=self.port))
         code, said = self.run("harness", *line)
         if code not in codes or text not in said:
             wanted = f"exit code {' or '.join(map(str, codes))} and {text!r}"
@@ -130,15 +138,25 @@ def uv(*arguments: str | Path) -> None:
     subprocess.run([UV, "--quiet", *arguments], cwd=ROOT, check=True)
 
 
-def install(name: str, folder: Path, python: str, wheel: str, *versions: str | Path) -> Environment:
-    """An empty environment of a Python with the wheel in it; `versions`: uv's options that choose them."""
-    made = Environment(name, folder / name.replace(" ", "-"))
+@dataclass(frozen=True)
+class Plan:
+    """An environment to be made: of this Python, by these options of uv, for this check."""
+
+    name: str
+    python: str
+    options: tuple[str | Path, ...]
+    check: Callable[[Environment], None]
+
+
+def install(plan: Plan, folder: Path, port: int) -> Environment:
+    """The environment of a plan, empty but for the wheel."""
+    made = Environment(plan.name, folder / plan.name.replace(" ", "-"), port)
     made.work.mkdir(parents=True)
     (made.work / "ask.py").write_text(ASK)
     (made.work / "record.sh").write_text(RECORD)
     (made.work / "load.sh").write_text(LOAD.format(recording=RECORDING))
-    uv("venv", "--no-project", "--python", python, made.folder / "venv")
-    uv("pip", "install", "--python", made.programs / "python", *versions, wheel)
+    uv("venv", "--no-project", "--python", plan.python, made.folder / "venv")
+    uv("pip", "install", "--python", made.programs / "python", *plan.options)
     return made
 
 
@@ -185,35 +203,47 @@ def find_python(version: str) -> str | None:
     return None
 
 
+def build(folder: Path) -> tuple[str, Path]:
+    """The wheel, and the versions of uv.lock as constraints."""
+    uv("build", "--wheel", "--out-dir", folder / "dist")
+    [wheel] = (folder / "dist").glob("*.whl")
+    locked = folder / "versions.txt"
+    parts = ("--all-extras", "--no-dev", "--no-emit-project", "--no-hashes")
+    uv("export", "--locked", *parts, "-o", locked)
+    return str(wheel), locked
+
+
+def plans(wheel: str, locked: Path) -> Iterator[Plan]:
+    """The environments to check; the one that takes longest first."""
+    older = find_python("3.12")
+    if older is None and os.environ.get("HARNESS_REQUIRE_TOOLS") == "1":
+        raise Failed("there is no Python 3.12 here")
+    lowest = ("--resolution", "lowest-direct")
+    yield Plan("all", sys.executable, ("--constraints", locked, f"{wheel}[all]"), check_all)
+    yield Plan("lowest versions", older or sys.executable, (*lowest, wheel), check_base)
+    ours = f"{sys.version_info.major}.{sys.version_info.minor}"
+    for version, python in {"3.12": older, ours: sys.executable}.items():
+        if python is None:
+            print(f"skipped: base on {version}, which is not installed")
+        else:
+            yield Plan(f"base on {version}", python, ("--constraints", locked, wheel), check_base)
+
+
+def check(plan: Plan, folder: Path, port: int) -> None:
+    """Make the environment of a plan, and check it."""
+    plan.check(install(plan, folder, port))
+
+
 def main() -> int:
     """Build, install, check; 1 where a check failed."""
-    with TemporaryDirectory(prefix="harness-wheel-") as name:
+    with TemporaryDirectory(prefix="harness-wheel-") as name, ThreadPoolExecutor() as pool:
         folder = Path(name)
-        uv("build", "--wheel", "--out-dir", folder / "dist")
-        [wheel] = (folder / "dist").glob("*.whl")
-        locked = folder / "versions.txt"
-        uv(
-            "export",
-            "--locked",
-            "--all-extras",
-            "--no-dev",
-            "--no-emit-project",
-            "--no-hashes",
-            "-o",
-            locked,
-        )
-        older = find_python("3.12")
-        if older is None and os.environ.get("HARNESS_REQUIRE_TOOLS") == "1":
-            raise Failed("there is no Python 3.12 here")
-        ours = f"{sys.version_info.major}.{sys.version_info.minor}"
-        for version, python in {"3.12": older, ours: sys.executable}.items():
-            if python is None:
-                print(f"skipped: base on {version}, which is not installed")
-                continue
-            check_base(install(f"base on {version}", folder, python, str(wheel), "--constraints", locked))
-        lowest = ("--resolution", "lowest-direct")
-        check_base(install("lowest versions", folder, older or sys.executable, str(wheel), *lowest))
-        check_all(install("all", folder, sys.executable, f"{wheel}[all]", "--constraints", locked))
+        checks = [
+            pool.submit(check, plan, folder, FIRST_PORT + number)
+            for number, plan in enumerate(plans(*build(folder)))
+        ]
+        for running in checks:
+            running.result()
     return 0
 
 

@@ -86,10 +86,12 @@ def stored_hosts(path: Path, run_id: int, percents: Sequence[float]) -> None:
         )
 
 
-def stored_card(path: Path, run_id: int, samples: Iterable[dict[str, Any]], *events: dict[str, Any]) -> None:
-    """Give a run a card with these samples (`at_ms` and counters) and events (`at_ms`, `what` and more)."""
+def stored_card(
+    path: Path, owner: int | Owner, samples: Iterable[dict[str, Any]], *events: dict[str, Any]
+) -> None:
+    """Give a run (its id) or a capture a card: samples (`at_ms`, counters), events (`at_ms`, `what`)."""
     plain = {"error_ns": 1000, "counter": None, "code": None, "detail": ""}
-    with GpuWriter(path, Owner(run_id=run_id)) as writer:
+    with GpuWriter(path, owner if isinstance(owner, Owner) else Owner(run_id=owner)) as writer:
         writer.add(
             [CARD],
             [

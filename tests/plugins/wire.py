@@ -31,7 +31,7 @@ import pytest
 from harness.core.exchange import Exchange
 from harness.store.open import open_recording
 
-LIMIT_S = 20.0
+LIMIT_S = 40.0
 """Nothing that a test waits for takes longer."""
 
 

@@ -2,9 +2,11 @@
 
 Each asks the provider on a connection of its own for each request, so that the provider's close ends an
 answer. `faithful` has no fault: it passes bytes on as they come, and leaves when its client does.
+`FAULT+rewrites` rewrites requests as well.
 """
 
 import asyncio
+import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -12,6 +14,7 @@ from urllib.parse import urlsplit
 
 LAST = b"0\r\n\r\n"
 HOLD_S = 0.005
+REWRITES = "+rewrites"
 
 
 async def answer_of(source: asyncio.StreamReader) -> AsyncIterator[bytes]:
@@ -83,6 +86,11 @@ async def read_request(fault: str, source: asyncio.StreamReader) -> bytes:
         lines = [line for line in lines if not line.lower().startswith(b"x-harness-")]
     first, rest = b"\r\n".join(lines).split(b"\r\n", 1)
     body = await source.readexactly(int(lengths[0])) if lengths else b""
+    if REWRITES in fault:
+        first = first.replace(b" HTTP/1.1", b"?api-version=7 HTTP/1.1")
+        rest = rest.replace(b"x-probe: kept?\r\n", b"x-added: 1\r\n")
+        body = body.replace(b'"stream": true', b'"stream": true ').replace(b'"model": ', b'"Model": ')
+        rest = re.sub(rb"(?i)(content-length): \d+", rb"\1: %d" % len(body), rest)
     return first + b"\r\nConnection: close\r\n" + rest + body
 
 
@@ -105,7 +113,7 @@ async def pass_on(fault: str, provider: str, source: asyncio.StreamReader, out: 
 async def relay(fault: str, source: asyncio.StreamReader, out: asyncio.StreamWriter) -> None:
     """The answer with its fault; one that reads on does so without a client as well."""
     with suppress(ConnectionError, asyncio.IncompleteReadError):
-        await FAULTS[fault](source, out)
+        await FAULTS[fault.removesuffix(REWRITES)](source, out)
     if fault == "reads-on":
         await source.read()
 

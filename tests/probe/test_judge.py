@@ -1,11 +1,13 @@
 """The judges, on requests that went well but for one thing."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from typing import Any
 
 import pytest
 
+from harness.core.exchange import Request
 from harness.probe.behaviours import MS, Behaviour
 from harness.probe.cases import built_in
 from harness.probe.judge import Verdict, judge
@@ -29,6 +31,7 @@ def observed(
     change: Callable[[Pieces], Pieces] = lambda pieces: pieces,
     plays: int = 1,
     left_after_ms: float | None = None,
+    rewrite: Callable[[Request], Request | None] = lambda request: request,
     **talk_fields: Any,
 ) -> Observed:
     """A request for a behaviour: each event comes 0.1 ms after its write, unless changed."""
@@ -46,8 +49,19 @@ def observed(
     for name, value in talk_fields.items():
         setattr(talk, name, value)
     left_ns = None if left_after_ms is None else talk.end_ns + round(left_after_ms * MS)
-    play = Play(1, 1, T0_NS, HEAD_BYTES, True, writes, None if left_ns else talk.end_ns, left_ns)
+    end_ns, got = None if left_ns else talk.end_ns, rewrite(talk.asked)
+    play = Play(1, 1, T0_NS, HEAD_BYTES, True, writes, end_ns, left_ns, got)
     return Observed(talk, [play] * plays)
+
+
+def asked_with(*headers: tuple[str, str], **changes: Any) -> Callable[[Request], Request]:
+    """A gateway that sends these headers on as well, without `x-probe`, and changes fields of requests."""
+
+    def rewrite(request: Request) -> Request:
+        kept = tuple(pair for pair in request.headers if pair[0] != "x-probe")
+        return replace(request, headers=(*kept, *headers), **changes)
+
+    return rewrite
 
 
 def without(*numbers: int) -> Callable[[Pieces], Pieces]:
@@ -87,6 +101,31 @@ TABLE: Sequence[tuple[Behaviour, dict[str, Any], Verdict, str]] = (
     (B.FIELDS, {"change": rewritten(b'"created": 1', b'"created": 2')}, Verdict.FAIL, "/created changed"),
     (B.HEADERS, {}, Verdict.PASS, "all kept, none added"),
     (B.HEADERS, {"headers": [(b"content-type", b"text/event-stream")]}, Verdict.FAIL, "x-request-id lost"),
+    (B.REQUEST_LINE, {"plays": 2}, Verdict.PASS, "2 requests equal"),
+    (B.REQUEST_LINE, {"rewrite": lambda _: None}, Verdict.NOT_TESTED, "is not known"),
+    (
+        B.REQUEST_LINE,
+        {"rewrite": asked_with(method="PUT")},
+        Verdict.FAIL,
+        "1 request rewritten: method changed",
+    ),
+    (B.REQUEST_LINE, {"rewrite": asked_with(path="/v1/x?a=1&a=2")}, Verdict.FAIL, "?a added, path changed"),
+    (B.REQUEST_HEADERS, {"rewrite": asked_with(("X-Probe", "kept?"))}, Verdict.PASS, "all kept, none added"),
+    (B.REQUEST_HEADERS, {"rewrite": asked_with(("via", "a"))}, Verdict.FAIL, "x-probe lost"),
+    (
+        B.REQUEST_HEADERS,
+        {"rewrite": asked_with(("x-probe", "kept?"), ("user-agent", "gw"), ("authorization", "[redacted]"))},
+        Verdict.PASS,
+        "all kept; authorization added",
+    ),
+    (B.REQUEST_HEADERS, {"rewrite": lambda _: None}, Verdict.NOT_TESTED, "is not known"),
+    (B.REQUEST_BODY, {"rewrite": asked_with(body=b'{"model": "x"}')}, Verdict.FAIL, "/stream lost"),
+    (
+        B.REQUEST_BODY,
+        {"rewrite": asked_with(body=b"")},
+        Verdict.FAIL,
+        "1 of 1 request rewritten: data changed",
+    ),
     (B.USAGE, {}, Verdict.PASS, "1 of 1 kept"),
     (B.USAGE, {"change": without(-2)}, Verdict.FAIL, "1 of 1 dropped"),
     (B.UNKNOWN, {"change": rewritten(b', "x_probe": {"kept": ["?"]}', b"")}, Verdict.FAIL, "/x_probe/kept/0"),
@@ -142,3 +181,24 @@ def test_times_on_the_way() -> None:
 def test_the_first_token_is_not_the_role() -> None:
     late = observed(B.DELIVERY, change=lambda pieces: [(pieces[1][0], pieces[0][1]), *pieces[1:]])
     assert late.ttft_added_ns() == WAY_NS
+
+
+def test_credentials_are_for_the_gateway_to_choose() -> None:
+    """A key is told as masked, and what --header adds is for the gateway; other headers are compared."""
+    [talk] = Marks().talks([made_trial(("Authorization", "Bearer sk-1"), ("X-Mine", "1"))], OWN_KEY)
+    got = replace(
+        talk.asked, headers=(("authorization", "Bearer [redacted]"), ("x-mine", "2"), ("x-gw", "b"))
+    )
+    play = Play(1, 1, T0_NS, HEAD_BYTES, True, [], None, None, got)
+    found = judge(B.REQUEST_HEADERS, [Observed(talk, [play])])
+    assert (found.verdict, found.evidence) == (Verdict.FAIL, "x-mine changed")
+
+
+OWN_KEY = Place("127.0.0.1", 1, "/gateway", (("X-Gw", "a"),))
+
+
+def made_trial(*headers: tuple[str, str]) -> Trial:
+    """A trial whose request has these headers."""
+    exchange = built_in()[0][1]
+    request = replace(exchange.request, headers=headers)
+    return Trial(1, replace(exchange, request=request), (B.REQUEST_HEADERS,), Source.BUILT_IN)

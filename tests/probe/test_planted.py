@@ -47,13 +47,19 @@ def test_one_that_buffers_delivers_nothing_in_time(planted: Probe) -> None:
     assert found.document.levels[1].merged > 20
 
 
-def test_one_that_drops_the_last_chunk_loses_an_event_of_each_stream(planted: Probe) -> None:
-    found = planted("drops-last")
+def test_one_that_drops_the_last_chunk_and_rewrites_requests(planted: Probe) -> None:
+    found = planted("drops-last+rewrites")
     assert B.ORDER in found.failed()
     assert "2 lost" in found.evidence(B.ORDER)
     assert found.document.events.lost == 2
     assert B.DELIVERY not in found.failed()
     assert B.COMMENTS not in found.failed()
+    assert {B.REQUEST_LINE, B.REQUEST_HEADERS, B.REQUEST_BODY} <= found.failed()
+    assert found.evidence(B.REQUEST_LINE) == "2 of 2 requests rewritten: ?api-version added"
+    assert found.evidence(B.REQUEST_HEADERS) == "x-probe lost, x-added added"
+    assert "/model lost, /Model added" in found.evidence(B.REQUEST_BODY)
+    told = {(one.what, one.place, one.kind) for one in found.document.changes}
+    assert {("request line", "?api-version", "added"), ("request header", "x-added", "added")} <= told
 
 
 def test_one_that_smooths_errors_and_cuts_over_is_seen_through(planted: Probe) -> None:

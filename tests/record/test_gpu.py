@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.cli.app import main
+from harness.report.model import Lane
+from harness.report.read import read_exchanges
 
 if TYPE_CHECKING:
     from tests.plugins.wire import Recorder, Upstream
@@ -31,6 +33,11 @@ def rows(path: Path, statement: str) -> list[tuple[Any, ...]]:
     """What a statement finds."""
     with closing(sqlite3.connect(path)) as db:
         return db.execute(statement).fetchall()
+
+
+def busy(lane: Lane) -> list[float]:
+    """When something was under way."""
+    return [at_s for at_s, value in zip(lane.at_s, lane.series[0].values, strict=True) if value]
 
 
 def recorded(recorder: "Recorder", upstream: "Upstream", wait_until: WaitUntil) -> "Recorder":
@@ -62,6 +69,14 @@ def test_samples_are_kept_with_their_capture(
         assert last_s < length_s + 60
         assert power_mw == pytest.approx(200_000)
     assert [path.name for path in db.parent.iterdir()] == ["one.db"]
+    captures = read_exchanges(db).captures
+    assert [(one.id, one.exchanges) for one in captures] == [(1, 1), (2, 1)]
+    for capture in captures:
+        lanes = {lane.title: lane for lane in capture.lanes}
+        power = lanes["GPU 1 Test Card B: power"]
+        assert set(power.series[0].values) == {200.0}
+        (busy_s, *_) = busy(lanes["Under way"])
+        assert power.at_s[0] - 0.1 < busy_s < power.at_s[-1] + 0.1  # the axis is one
 
 
 def test_without_a_driver_one_line_says_so_and_it_records(

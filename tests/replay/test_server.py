@@ -407,9 +407,9 @@ def test_header_chooses_an_exchange_by_its_id(exchange: Make, serve: Serve) -> N
 
 
 def test_admin_pages_tell_what_happened(exchange: Make, serve: Serve) -> None:
-    server = serve(exchange(b"1"), exchange(b"2"))
+    server = serve(exchange(b"1"), exchange(b"2"), options=("--keep-requests", "1"))
     server.send(post(b"1", close=True))
-    server.send(post(b"3", close=True))
+    server.send(post(b"3", headers=b"Authorization: Bearer abc\r\n", close=True))
 
     def page(name: str) -> bytes:
         answer = server.send(b"GET /__admin/%b HTTP/1.1\r\nHost: h\r\n" % name.encode() + LAST)
@@ -422,6 +422,10 @@ def test_admin_pages_tell_what_happened(exchange: Make, serve: Serve) -> None:
     [missed] = admin.Unmatched.model_validate_json(page("unmatched")).misses
     assert (missed.request, missed.nearest) == ("POST /v1/x", "1")
     assert [different.requested for different in missed.differences] == ['"3"']
+    [received] = admin.Received.model_validate_json(page("received")).requests
+    assert (received.request["method"], received.request["body"]) == ("POST", "3")
+    assert ["Authorization", "Bearer [redacted]"] in received.request["headers"]
+    assert received.t0_ns > 0
     unused = admin.Unused.model_validate_json(page("unused"))
     assert unused.exchanges == (admin.UnusedExchange(id="2", request="POST /v1/x"),)
     assert admin.Invalid.model_validate_json(page("invalid")) == admin.Invalid(count=0, requests=())

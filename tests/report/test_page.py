@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,8 +13,11 @@ from harness.load.records import Outcome, Result
 from harness.report.compare import comparison
 from harness.report.model import Report
 from harness.report.page import STATIC, page
+from harness.report.probe import probe_report
 from harness.report.read import read_exchanges, read_run
+from harness.store.gpu_log import Owner
 from tests.plugins.browser import Browser, Page
+from tests.plugins.probes import made_probe
 from tests.plugins.results import made_failure, made_result
 from tests.plugins.stored import stored_card, stored_hosts, stored_run
 
@@ -211,6 +215,55 @@ def test_a_recording_is_drawn_by_its_tokens(opened: Opened) -> None:
     assert points(found, "tokens") == [25]
     assert min(painted(found)) > 500
     assert found.errors() == []
+
+
+def test_a_capture_with_cards_has_lanes_with_a_zoom_of_their_own(opened: Opened, tmp_path: Path) -> None:
+    path = tmp_path / "recording.db"
+    shutil.copy(RECORDING, path)
+    samples = ({"at_ms": 500 * k, "power_mw": 100_000.0} for k in range(20))
+    xid = {"at_ms": 900, "what": "xid", "code": 43, "detail": EVIL}
+    stored_card(path, Owner(capture_id=1), samples, xid)
+    found = opened(read_exchanges(path))
+    assert points(found, "lane") == [120, 120, 120, 20]
+    assert min(painted(found)) > 500
+    views = []
+    for kind in ("lane", "tokens"):
+        found.evaluate(f"document.querySelector('[data-chart={kind}]').focus()")
+        found.press("+", 187, "+")
+        views.append(float(found.evaluate("document.documentElement.dataset.view").split()[1]))
+    assert views[1] < views[0] / 2  # seconds of an exchange, not of the capture
+    assert found.evaluate("document.querySelectorAll('img').length") == 0
+    assert found.errors() == []
+
+
+@pytest.fixture
+def probed(opened: Opened) -> Page:
+    """The page of a probe in which others write markup wherever they can."""
+    return opened(probe_report("probe.json", made_probe(EVIL)))
+
+
+def test_a_probe_is_drawn_and_runs_nothing(probed: Page) -> None:
+    drawn = {kind: points(probed, kind) for kind in ("added", "paths")}
+    assert drawn["added"] == [6, 6]
+    assert min(drawn["paths"]) > 100
+    assert min(painted(probed)) > 500
+    assert probed.evaluate("document.querySelectorAll('img').length") == 0
+    assert probed.evaluate("document.scripts.length") == 3
+    assert "pwned" not in probed.evaluate("document.title.replace(/='pwned'/g, '')")
+    assert probed.errors() == []
+
+
+def test_a_probes_page_obeys_the_keyboard_and_the_dark(probed: Page) -> None:
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = probed.evaluate(ground)
+    probed.dark(True)
+    assert probed.evaluate(ground) != light
+    more = "getComputedStyle(document.querySelector('.places .more')).display"
+    assert probed.evaluate(more) == "none"
+    probed.evaluate("document.querySelector('.show input').focus()")
+    probed.press(" ", 32, " ")
+    assert probed.evaluate(more) == "table-row-group"
+    assert probed.errors() == []
 
 
 @pytest.mark.parametrize("done", [None, {"verdict": None}], ids=["nothing happened", "it goes on"])

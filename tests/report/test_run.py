@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from harness.load.records import Outcome, Phase, Result
+from harness.report.lanes import MOST_POINTS
 from harness.report.model import RunReport
 from harness.report.read import holds_runs, read_run
 from harness.report.waterfall import LONGEST_TEXT
@@ -250,3 +251,18 @@ def test_a_recording_without_runs_holds_none(path: Path, tmp_path: Path) -> None
     assert holds_runs(path) is True
     (tmp_path / "empty.jsonl").touch()
     assert holds_runs(tmp_path / "empty.jsonl") is False
+
+
+def test_lanes_of_long_logs_are_thinned_whatever_is_read_how_often(path: Path) -> None:
+    """PCIe is read once a second, in samples of its own: every n-th sample may be one of those."""
+    run_id = stored_run(path, [made_result(0, end=2_000_000)])
+    samples = (
+        {"at_ms": 100 * k, "power_mw": 1000.0} if k % 4 else {"at_ms": 100 * k, "pcie_tx_kb_s": 1000.0}
+        for k in range(3 * MOST_POINTS)
+    )
+    stored_card(path, run_id, samples)
+    lanes = {lane.title.partition(": ")[2]: lane for lane in read_run(path, run_id).lanes}
+    for title in ("power", "PCIe"):
+        (line,) = lanes[title].series
+        assert MOST_POINTS / 2 < len(line.values) <= MOST_POINTS
+        assert set(line.values) == {1.0}

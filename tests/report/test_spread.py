@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.core.metrics import quantile
-from harness.report.spread import distribution_of, histogram_of, quantiles_of, spread_of
+from harness.report.spread import About, distribution_of, histogram_of, quantiles_of, spread_of
 
 VALUES = st.lists(st.integers(-1000, 10**9), min_size=1, max_size=200)
 
@@ -29,7 +29,7 @@ def test_every_value_is_in_a_bin_and_edges_ascend(values: list[int]) -> None:
 
 @given(VALUES)
 def test_a_curve_never_falls_and_ends_at_all_values(values: list[int]) -> None:
-    found = distribution_of("ttft_ms", "TTFT", "", Counter(values))
+    found = distribution_of(About("ttft_ms", "TTFT", ""), Counter(values))
     assert found is not None
     assert list(found.curve_ms) == sorted(found.curve_ms)
     assert (found.curve_ms[-1], found.curve_share[-1]) == (found.spread.max, 1.0)
@@ -48,11 +48,11 @@ def test_equal_values_are_one_bin_around_them() -> None:
 
 
 def test_an_exact_sum_gives_the_mean_of_buckets() -> None:
-    spread = spread_of({1000: 2}, sum_us=1500)
+    spread = spread_of({1000: 2}, total=1500)
     assert spread is not None
     assert (spread.mean, spread.p50, spread.count) == (0.75, 1.0, 2)
 
 
 def test_nothing_has_no_distribution() -> None:
     assert spread_of({}) is None
-    assert distribution_of("a", "A", "", {}) is None
+    assert distribution_of(About("a", "A", ""), {}) is None

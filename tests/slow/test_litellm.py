@@ -62,11 +62,15 @@ def test_litellm_streams_and_rewrites(litellm: Path, tmp_path: Path) -> None:
     assert done.returncode in (1, 3), done.stderr
     found = ProbeDocument.model_validate(json.loads(done.stdout))
     verdicts = {one.behaviour: one.verdict for one in found.behaviours}
-    streams = {B.DELIVERY, B.SILENCE, B.CUT, B.CLOSED, B.LEFT, B.LEFT_SILENT, B.BROKE}
+    streams = {B.REQUEST_LINE, B.DELIVERY, B.SILENCE, B.CUT, B.CLOSED, B.LEFT, B.LEFT_SILENT, B.BROKE}
     assert {verdicts[one] for one in streams} == {Verdict.PASS}
-    assert {verdicts[one] for one in (B.FIELDS, B.HEADERS, B.COMMENTS, B.UNKNOWN)} == {Verdict.FAIL}
-    assert {("/created", "changed"), ("/choices/0/finish_reason", "lost")} <= {
-        (one.place, one.kind) for one in found.changes
+    assert {verdicts[one] for one in (B.FIELDS, B.HEADERS, B.REQUEST_BODY, B.COMMENTS, B.UNKNOWN)} == {
+        Verdict.FAIL
     }
+    assert {
+        ("/created", "changed"),
+        ("/choices/0/finish_reason", "lost"),
+        ("/stream_options/include_usage", "added"),
+    } <= {(one.place, one.kind) for one in found.changes}
     limited = next(one.evidence for one in found.behaviours if one.behaviour is B.LIMITED)
     assert "the provider was asked 3 times" in limited

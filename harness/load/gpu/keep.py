@@ -5,7 +5,7 @@ columns of its row, by the names of the counters.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ from harness.load.gpu.lines import read_log
 from harness.load.gpu.records import Card, Event, GpuRecord, Process, Sample, What, carried
 from harness.load.records import WorkerRecord
 from harness.store.gpu_log import GpuWriter, Owner, gpu_events, gpu_samples, gpus
+
+type Stored = Mapping[str, Any]
+"""A row."""
 
 BATCH = 5000
 """Records a transaction."""
@@ -94,24 +97,32 @@ def event_row(event: Event) -> dict[str, Any]:
 
 def kept(recording: Path, owner: Owner) -> Iterator[GpuRecord]:
     """The log of a run or a capture: cards, samples card by card, events; on the run's clock."""
-    cards = {row["id"]: card_of(row) for row in gpus(recording, owner)}
+    logs = [(row, gpu_samples(recording, row["id"])) for row in gpus(recording, owner)]
+    yield from records_of(logs, gpu_events(recording, owner))
+
+
+def records_of(
+    logs: Sequence[tuple[Stored, Iterable[Stored]]], events: Iterable[Stored]
+) -> Iterator[GpuRecord]:
+    """The records of stored rows: of each card with its samples, and of all events."""
+    cards = {row["id"]: card_of(row) for row, _ in logs}
     yield from cards.values()
-    for number, card in cards.items():
-        for row in gpu_samples(recording, number):
-            yield sample_of(row, card.gpu)
-    for row in gpu_events(recording, owner):
+    for row, samples in logs:
+        for sample in samples:
+            yield sample_of(sample, cards[row["id"]].gpu)
+    for row in events:
         named = {name: row[name] for name in EVENT_COLUMNS} | {"what": What(row["what"])}
         yield Event(gpu=cards[row["gpu_id"]].gpu if row["gpu_id"] else None, **named)
 
 
-def card_of(row: Mapping[str, Any]) -> Card:
+def card_of(row: Stored) -> Card:
     """The card of a row."""
     return Card(
         **{name: row[name] for name in CARD_COLUMNS} | {"index": row["number"], "mig": bool(row["mig"])}
     )
 
 
-def sample_of(row: Mapping[str, Any], gpu: str) -> Sample:
+def sample_of(row: Stored, gpu: str) -> Sample:
     """The sample of a row."""
     found = json.loads(row["processes"]) if row["processes"] is not None else None
     return Sample(

@@ -17,7 +17,7 @@ from harness.load.gpu.nvml import FOR_GOOD, LOST, TIMEOUT, Api
 from harness.load.gpu.reads import CALLS
 from harness.load.gpu.records import Card, Emit, Ended, What, clock_record
 from harness.load.gpu.ticks import Ticks
-from harness.load.gpu.watch import Watch
+from harness.load.gpu.watch import GpuIsLost, Watch
 
 BLOCKING_HZ = 1.0
 XID_WAIT_MS = 200
@@ -96,7 +96,7 @@ class XidWatch:
 
     def run(self, over: Event) -> None:
         """Tell of each error until it is over, or until there is nothing to wait for."""
-        with suppress(OSError):
+        with suppress(OSError, GpuIsLost):
             events = self.registered()
             while events is not None and not over.is_set():
                 self.wait(events, over)

@@ -38,33 +38,46 @@ function digits(value) {
 }
 const tick = value => value === null ? "" : Number(value.toPrecision(6)).toLocaleString("en", { maximumFractionDigits: 6 });
 const runs = data.kind === "comparison" ? [data.a, data.b] : [data];
+const laneSource = holder => holder.closest("[data-clock]") ? data.captures[holder.closest("[data-clock]").dataset.clock] : runOf(holder);
 const runOf = holder => holder.dataset.run === "b" ? data.b : holder.dataset.run === "a" ? data.a : data;
 
 // ---- what all charts share ---------------------------------------------------------------------
 
-const charts = new Map();          // holder -> {plot, onTime, redraw}
-const sync = uPlot.sync("time");
-const span = timeSpan();
-let view = span;
+const charts = new Map();          // holder -> {plot, clock (of charts over time), points, keys}
+
+// Charts over time that share a zoom share a clock: those of a run, of exchanges from t0, of each capture.
+const clocks = new Map();
+function clockOf(place) {
+  const name = place.closest("[data-clock]")?.dataset.clock ?? "time";
+  if (!clocks.has(name)) {
+    const span = name === "time" ? timeSpan() : laneSpan(data.captures[name].lanes);
+    clocks.set(name, { name, span, view: span, sync: uPlot.sync(name) });
+  }
+  return clocks.get(name);
+}
+
+const wider = ([low, high]) => { const margin = Math.max(1e-3, high - low) * 0.01; return [low - margin, high + margin]; };
+function laneSpan(lanes, [low, high] = [0, 0.001]) {
+  for (const { at_s } of lanes) {
+    if (at_s.length) { low = Math.min(low, at_s[0]); high = Math.max(high, at_s.at(-1)); }
+  }
+  return wider([low, high]);
+}
 
 function timeSpan() {
   if (data.kind === "recording") {
     const ends = data.timelines.end_us.concat(data.timelines.marks_us.map(marks => marks.at(-1) ?? 0));
     return [0, Math.max(1e-3, ends.reduce((most, end) => Math.max(most, end ?? 0), 0) / US) * 1.01];
   }
-  let low = 0, high = 0.001;
+  let high = 0.001;
   for (const run of runs) {
-    for (const lane of run.lanes ?? []) {
-      if (lane.at_s.length) { low = Math.min(low, lane.at_s[0]); high = Math.max(high, lane.at_s.at(-1)); }
-    }
-    for (const over of run.over_time) high = Math.max(high, over.at_s.at(-1), over.dots_s.at(-1));
+    for (const over of run.over_time ?? []) high = Math.max(high, over.at_s.at(-1), over.dots_s.at(-1));
     const fall = run.waterfall;
     if (fall) for (let i = 0; i < fall.sent_us.length; i++) {
       high = Math.max(high, (fall.sent_us[i] + fall.end_us[i]) / US);
     }
   }
-  const margin = (high - low) * 0.01;
-  return [low - margin, high + margin];
+  return laneSpan(runs.flatMap(run => run.lanes ?? []), [0, high]);
 }
 
 function axis(more) {
@@ -80,7 +93,7 @@ function options(holder, more) {
   const high = parseInt(getComputedStyle(holder).getPropertyValue("--high"), 10);
   return {
     width: Math.max(200, holder.clientWidth), height: high - (more.legend?.show === false || holder.closest(".lanes") ? 0 : 24),
-    pxAlign: 1, padding: [8, 12, 0, 0],
+    pxAlign: 1, padding: [8, 20, 0, 0],
     ...more,
     cursor: { points: { size: 7 }, drag: { x: false, y: false }, ...more.cursor },
     legend: { markers: { width: 0, fill: (u, i) => `var(--${u.series[i].named ?? "muted"})` }, ...more.legend },
@@ -95,33 +108,34 @@ function line(label, name, more) {
 // ---- charts over the time of the run: one view for all -----------------------------------------
 
 function overTimeOptions(holder, more) {
+  const clock = clockOf(holder);
   return options(holder, {
     ...more,
-    scales: { x: { time: false, range: () => view }, ...more.scales },
-    cursor: { sync: { key: "time", setSeries: false, scales: ["x", null] }, drag: { x: true, y: false, setScale: false }, ...more.cursor },
+    scales: { x: { time: false, range: () => clock.view }, ...more.scales },
+    cursor: { sync: { key: clock.name, setSeries: false, scales: ["x", null] }, drag: { x: true, y: false, setScale: false }, ...more.cursor },
     hooks: { ...more.hooks, setSelect: [u => {
-      if (u.select.width > 3) setView(u.posToVal(u.select.left, "x"), u.posToVal(u.select.left + u.select.width, "x"));
+      if (u.select.width > 3) setView(clock, u.posToVal(u.select.left, "x"), u.posToVal(u.select.left + u.select.width, "x"));
       u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
     }] },
   });
 }
 
-function setView(low, high) {
-  const least = (span[1] - span[0]) / 1e5;
+function setView(clock, low, high) {
+  const { span } = clock, least = (span[1] - span[0]) / 1e5;
   const width = Math.min(Math.max(high - low, least), span[1] - span[0]);
   const start = Math.min(Math.max(low, span[0]), span[1] - width);
-  view = [start, start + width];
-  root.dataset.view = view.map(v => v.toFixed(4)).join(" ");
-  for (const chart of charts.values()) if (chart.onTime) chart.plot.setScale("x", { min: view[0], max: view[1] });
+  clock.view = [start, start + width];
+  root.dataset.view = clock.view.map(v => v.toFixed(4)).join(" ");
+  for (const chart of charts.values()) if (chart.clock === clock) chart.plot.setScale("x", { min: start, max: start + width });
 }
-const zoomed = factor => {
-  const middle = (view[0] + view[1]) / 2, half = (view[1] - view[0]) / 2 * factor;
-  setView(middle - half, middle + half);
-};
-const moved = share => { const by = (view[1] - view[0]) * share; setView(view[0] + by, view[1] + by); };
-const ZOOMS = { in: () => zoomed(0.5), out: () => zoomed(2), reset: () => setView(...span) };
+function zoomed(clock, factor) {
+  const middle = (clock.view[0] + clock.view[1]) / 2, half = (clock.view[1] - clock.view[0]) / 2 * factor;
+  setView(clock, middle - half, middle + half);
+}
+const moved = (clock, share) => { const by = (clock.view[1] - clock.view[0]) * share; setView(clock, clock.view[0] + by, clock.view[1] + by); };
+const ZOOMS = { in: clock => zoomed(clock, 0.5), out: clock => zoomed(clock, 2), reset: clock => setView(clock, ...clock.span) };
 const KEYS = { "+": ZOOMS.in, "=": ZOOMS.in, "-": ZOOMS.out, "_": ZOOMS.out, "Escape": ZOOMS.reset, "Home": ZOOMS.reset, "0": ZOOMS.reset,
-  "ArrowLeft": () => moved(-0.25), "ArrowRight": () => moved(0.25) };
+  "ArrowLeft": clock => moved(clock, -0.25), "ArrowRight": clock => moved(clock, 0.25) };
 
 // Dots are drawn beside the lines, those above the scale at its upper edge.
 function drawDots(u, over) {
@@ -148,8 +162,8 @@ function drawDots(u, over) {
 }
 
 // The upper end of a latency's scale: what the lines need, and most of the dots; outliers stand at the edge.
-function top(over) {
-  const dots = over.dots_ms.filter((_, i) => over.dots_s[i] >= view[0] && over.dots_s[i] <= view[1]).sort((a, b) => a - b);
+function top(clock, over) {
+  const { view } = clock, dots = over.dots_ms.filter((_, i) => over.dots_s[i] >= view[0] && over.dots_s[i] <= view[1]).sort((a, b) => a - b);
   let most = dots.length ? dots[Math.min(dots.length - 1, Math.floor(dots.length * 0.985))] : 0;
   for (const values of [over.p99_ms]) {
     values.forEach((v, i) => { if (v !== null && over.at_s[i] >= view[0] && over.at_s[i] <= view[1]) most = Math.max(most, v); });
@@ -159,8 +173,8 @@ function top(over) {
 
 // The scale of latencies: from zero, or logarithmic from the least value on.
 const logScale = document.getElementById("log");
-function latencyScale(...over) {
-  const most = () => Math.max(...over.map(top));
+function latencyScale(holder, ...over) {
+  const clock = clockOf(holder), most = () => Math.max(...over.map(one => top(clock, one)));
   if (!logScale?.checked) return { range: () => [0, most()] };
   const known = over.flatMap(o => [...o.dots_ms, ...o.p50_ms].filter(v => v > 0));
   if (!known.length) return { range: () => [0, 1] };
@@ -173,26 +187,26 @@ const BUILDERS = {
     if (data.kind === "comparison") return comparedOverTime(holder);
     const over = runOf(holder).over_time[holder.dataset.index];
     const plot = new uPlot(overTimeOptions(holder, {
-      scales: { y: latencyScale(over) },
+      scales: { y: latencyScale(holder, over) },
       axes: [timeAxis(), axis({ size: 56, label: "ms", labelSize: 16, labelFont: "12px system-ui" })],
       series: [{ label: "at", value: (u, v) => v === null ? "–" : `${digits(v)} s` },
         line("p50 ms", "s1", { width: 2.25 }), line("p90 ms", "s2"), line("p99 ms", "s3")],
       hooks: { drawClear: [u => drawDots(u, over)] },
     }), [over.at_s, over.p50_ms, over.p90_ms, over.p99_ms], holder);
-    return { plot, onTime: true, points: over.dots_s.length + over.at_s.length };
+    return { plot, clock: clockOf(holder), points: over.dots_s.length + over.at_s.length };
   },
 
   lane(holder) {
-    const lane = runOf(holder).lanes[holder.dataset.index];
-    const most = lane.unit === "%" ? [0, 100] : null, isLast = Number(holder.dataset.index) === data.lanes.length - 1;
+    const { lanes, gpu } = laneSource(holder), lane = lanes[holder.dataset.index];
+    const most = lane.unit === "%" ? [0, 104] : null, isLast = Number(holder.dataset.index) === lanes.length - 1;
     const plot = new uPlot(overTimeOptions(holder, {
       scales: { y: { range: (u, low, high) => most ?? [0, (high || 1) * 1.15] } },
       axes: [axis({ size: isLast ? 28 : 8, values: (u, splits) => splits.map(v => isLast ? `${tick(v)} s` : "") }), axis({ size: 56, space: 26 })],
       series: [{ label: "at", value: (u, v) => v === null ? "–" : `${digits(v)} s` },
         ...lane.series.map((s, i) => line(s.name, `s${i % 4 + 1}`, i || lane.series.length > 1 ? {} : { fill: () => colour("dot") }))],
-      hooks: { draw: [drawMarks] },
+      hooks: { draw: [u => drawMarks(u, gpu)] },
     }), [lane.at_s, ...lane.series.map(s => s.values)], holder);
-    return { plot, onTime: true, points: lane.at_s.length };
+    return { plot, clock: clockOf(holder), points: lane.at_s.length };
   },
 
   distribution(holder) {
@@ -206,9 +220,9 @@ const BUILDERS = {
     const tables = shown.map(d => [[d.edges_ms[0], ...d.curve_ms.map(at => Math.max(at, d.edges_ms[0]))], [0, ...d.curve_share.map(s => s * 100)]]);
     const joined = tables.length === 1 ? ascending(tables[0]) : uPlot.join(tables.map(ascending));
     const plot = new uPlot(options(holder, {
-      padding: [inside ? 18 : 8, 12, 0, 0],
+      padding: [inside ? 18 : 8, 20, 0, 0],
       scales: { x: { time: false, distr: isLog ? 3 : 1, range: () => [low, high] }, y: { range: () => [0, 100] } },
-      axes: [axis(isLog ? { size: 28, splits: (u, i, least, most) => decades(least, most), filter: (u, splits) => roomy(u, splits), values: (u, s) => s.map(v => v === null ? "" : tick(v)) } : { size: 28 }),
+      axes: [isLog ? logAxis() : axis({ size: 28 }),
         axis({ size: 46, values: (u, s) => s.map(v => `${v} %`), splits: () => [0, 25, 50, 75, 100] })],
       series: [{ label: "ms", value: (u, v) => digits(v) },
         ...shown.map((d, i) => line(shown.length > 1 ? "AB"[i] : "share", `s${i + 1}`, { value: (u, v) => v === null || v === undefined ? "–" : `${digits(v)} %`, width: 2, paths: uPlot.paths.stepped({ align: 1 }) }))],
@@ -218,36 +232,93 @@ const BUILDERS = {
   },
 
   sweep(holder) {
-    const key = holder.dataset.index;
-    const steps = data.sweep.filter(s => s.tokens_per_s !== null && s[`${key}_p50_ms`] !== null);
-    const order = [...steps].sort((a, b) => a.tokens_per_s - b.tokens_per_s);
-    const across = order.map(s => s.tokens_per_s);
-    const stats = ["p50", "p99"];
-    const columns = stats.map(stat => order.map(s => s[`${key}_${stat}_ms`]));
+    const key = holder.dataset.index, isEnergy = key === "joules", across = isEnergy ? "level" : "tokens_per_s";
+    const lines = isEnergy ? [["tokens_per_joule", "tokens/J", "s4"]] : [[`${key}_p50_ms`, "p50 ms", "s1"], [`${key}_p99_ms`, "p99 ms", "s3"]];
+    const steps = data.sweep.filter(s => s[across] !== null && s[lines[0][0]] !== null);
+    const order = [...steps].sort((a, b) => a[across] - b[across]);
+    const [unit, scale] = isEnergy ? ["tokens/J", steps.every(s => s.load.endsWith("at once")) ? "at once" : "requests/s"] : ["ms", "output tokens/s"];
     const plot = new uPlot(options(holder, {
       scales: { x: { time: false, range: (u, a, b) => [0, (b || 1) * 1.12] }, y: { range: (u, a, b) => [0, (b || 1) * 1.18] } },
-      axes: [axis({ size: 28, values: (u, s) => s.map(tick), label: "output tokens/s", labelSize: 16, labelFont: "12px system-ui" }), axis({ size: 56, label: "ms", labelSize: 16, labelFont: "12px system-ui" })],
-      series: [{ label: "tokens/s", value: (u, v, i, at) => at === null ? "–" : `${digits(v)} (${order[at].load})` },
-        ...stats.map((stat, i) => line(`${stat} ms`, i ? "s3" : "s1", { paths: () => null, points: { show: true, size: 8, width: 2, fill: () => colour("card"), stroke: () => colour(i ? "s3" : "s1") } }))],
-      hooks: { drawAxes: [u => stats.forEach((stat, i) => drawPath(u, steps, `${key}_${stat}_ms`, i ? "s3" : "s1", i === 1))] },
-    }), [across, ...columns], holder);
+      axes: [axis({ size: 28, values: (u, s) => s.map(tick), label: scale, labelSize: 16, labelFont: "12px system-ui" }), axis({ size: 56, label: unit, labelSize: 16, labelFont: "12px system-ui" })],
+      series: [{ label: scale, value: (u, v, i, at) => at === null ? "–" : `${digits(v)} (${order[at].load})` },
+        ...lines.map(([, label, name]) => line(label, name, { paths: () => null, points: { show: true, size: 8, width: 2, fill: () => colour("card"), stroke: () => colour(name) } }))],
+      hooks: { drawAxes: [u => lines.forEach(([field, , name], i) => drawPath(u, isEnergy ? order : steps, across, field, name, i === lines.length - 1))] },
+    }), [order.map(s => s[across]), ...lines.map(([field]) => order.map(s => s[field]))], holder);
     return { plot, points: steps.length };
+  },
+
+  // Cumulative curves of both paths of a gateway, a colour a level of concurrency.
+  paths(holder) {
+    const key = holder.dataset.index;
+    const lines = data.levels.flatMap((level, i) => [["direct", level.direct], ["gateway", level.gateway]]
+      .filter(([, path]) => path?.[key]).map(([name, path]) => ({ name, level: level.concurrency, colour: `s${i % 4 + 1}`, of: path[key] })));
+    const low = Math.max(LEAST_MS, Math.min(...lines.map(l => l.of.curve_ms[0]))), high = Math.max(low * 10, ...lines.map(l => l.of.spread.max));
+    const tables = lines.map(({ of }) => ascending([[low, ...of.curve_ms.map(at => Math.max(at, low))], [0, ...of.curve_share.map(s => s * 100)]]));
+    const plot = new uPlot(options(holder, {
+      scales: { x: { time: false, distr: 3, range: () => [low, high] }, y: { range: () => [0, 100] } },
+      axes: [logAxis("ms"), axis({ size: 46, values: (u, s) => s.map(v => `${v} %`), splits: () => [0, 25, 50, 75, 100] })],
+      series: [{ label: "ms", value: (u, v) => digits(v) }, ...lines.map(l => line(l.name === "direct" ? `${l.level} direct` : `${l.level} at once`, l.colour,
+        { value: (u, v) => v === null || v === undefined ? "–" : `${digits(v)} %`, dash: l.name === "direct" ? [4, 4] : undefined, width: 2, paths: uPlot.paths.stepped({ align: 1 }) }))],
+    }), uPlot.join(tables), holder);
+    return { plot, points: tables.reduce((sum, t) => sum + t[0].length, 0) };
+  },
+
+  // What a gateway adds at each concurrency, with whiskers.
+  added(holder) {
+    const rows = data.levels.map(level => level.added.filter(one => one.kind === holder.dataset.index));
+    const at = (quantile, field) => rows.map(row => row.find(one => one.quantile === quantile)?.[field] ?? null);
+    const known = rows.flat().flatMap(one => [one.added_ms, one.low_ms, one.high_ms]).filter(v => v !== null);
+    const [least, most] = [Math.min(...known), Math.max(...known)], isLog = least > 0 && most / least > 20;
+    const places = data.levels.map((_, i) => i);
+    const plot = new uPlot(options(holder, {
+      scales: { x: { time: false, range: () => [-0.5, Math.max(places.length, 1) - 0.5] },
+        y: isLog ? { distr: 3, range: () => [least * 0.7, most * 1.4] } : { range: () => [Math.min(0, least * 1.1), Math.max(most, 0.01) * 1.15] } },
+      axes: [axis({ size: 28, splits: () => places, values: (u, s) => s.map(v => data.levels[v] ? `${data.levels[v].concurrency} at once` : ""), grid: { show: false } }),
+        isLog ? logAxis("ms", { size: 60 }) : axis({ size: 60, label: "ms", labelSize: 16, labelFont: "12px system-ui" })],
+      series: [{ label: "streams", value: (u, v) => v === null ? "–" : `${data.levels[v].concurrency} at once` },
+        ...QUANTILES.map((quantile, i) => line(`${quantile} ms`, `s${i + 1}`, { width: 1.5, points: { show: true, size: 8, width: 2, fill: () => colour("card"), stroke: () => colour(`s${i + 1}`) } }))],
+      hooks: { drawSeries: [(u, i) => i && drawWhiskers(u, i, places, at(QUANTILES[i - 1], "low_ms"), at(QUANTILES[i - 1], "high_ms"))] },
+    }), [places, ...QUANTILES.map(quantile => at(quantile, "added_ms"))], holder);
+    return { plot, points: rows.flat().length };
   },
 
   waterfall(holder) { return waterfall(holder, requestRows()); },
   tokens(holder) { return waterfall(holder, exchangeRows()); },
 };
 
+const QUANTILES = ["p50", "p90", "p99"], LEAST_MS = 1e-3;
+const logAxis = (label, more) => axis({ size: 28, label, labelSize: 16, labelFont: "12px system-ui", splits: (u, i, low, high) => decades(low, high),
+  filter: (u, splits, i) => i ? splits.map(v => Math.abs(Math.log10(v) % 1) < 1e-9 || splits.length < 7 ? v : null) : roomy(u, splits), values: (u, s) => s.map(v => v === null ? "" : tick(v)), ...more });
+
+// From the low bound to the high one; where one is not known, to the edge of the chart.
+function drawWhiskers(u, i, places, low, high) {
+  const context = u.ctx, fine = devicePixelRatio, { top, height } = u.bbox;
+  context.save();
+  context.beginPath(); context.rect(u.bbox.left, top, u.bbox.width, height); context.clip();
+  context.strokeStyle = colour(`s${i}`); context.lineWidth = 1.5 * fine; context.globalAlpha = 0.75;
+  places.forEach((place, k) => {
+    if (low[k] === null && high[k] === null) return;
+    const x = u.valToPos(place, "x", true);
+    const [from, to] = [low[k], high[k]].map((v, edge) => v === null ? (edge ? top : top + height) : u.valToPos(v, "y", true));
+    context.beginPath();
+    context.setLineDash(high[k] === null || low[k] === null ? [3 * fine, 3 * fine] : []);
+    context.moveTo(x, from); context.lineTo(x, to);
+    for (const [v, y] of [[low[k], from], [high[k], to]]) if (v !== null) { context.moveTo(x - 4 * fine, y); context.lineTo(x + 4 * fine, y); }
+    context.stroke();
+  });
+  context.restore();
+}
+
 function comparedOverTime(holder) {
   const over = runs.map(run => run.over_time.find(found => found.name === holder.dataset.index));
   const tables = over.map(o => [o.at_s, o.p50_ms, o.p99_ms]);
   const plot = new uPlot(overTimeOptions(holder, {
-    scales: { y: latencyScale(...over) },
+    scales: { y: latencyScale(holder, ...over) },
     axes: [timeAxis(), axis({ size: 56, label: "ms", labelSize: 16, labelFont: "12px system-ui" })],
     series: [{ label: "at", value: (u, v) => v === null ? "–" : `${digits(v)} s` },
       line("A p50", "s1", { width: 2.25 }), line("A p99", "s1", { dash: [4, 4] }), line("B p50", "s2", { width: 2.25 }), line("B p99", "s2", { dash: [4, 4] })],
   }), uPlot.join(tables), holder);
-  return { plot, onTime: true, points: tables.reduce((sum, t) => sum + t[0].length, 0) };
+  return { plot, clock: clockOf(holder), points: tables.reduce((sum, t) => sum + t[0].length, 0) };
 }
 
 // A curve with each x once: of equal times the highest share.
@@ -270,7 +341,7 @@ function roomy(u, splits) {
   const wide = splits.length > 1 && u.valToPos(splits.at(-1), "x") - u.valToPos(splits[0], "x") > splits.length * 34;
   return splits.map(v => {
     const at = u.valToPos(v, "x");
-    if ((wide || Math.abs(Math.log10(v) % 1) < 1e-9 || splits.length < 5) && at - last > 30) { last = at; return v; }
+    if ((wide || Math.abs(Math.log10(v) % 1) < 1e-9 || splits.length < 5) && at - last > 38) { last = at; return v; }
     return null;
   });
 }
@@ -309,13 +380,13 @@ function drawQuantiles(u, distribution) {
   context.restore();
 }
 
-function drawPath(u, steps, key, name, labelled) {
+function drawPath(u, steps, across, key, name, labelled) {
   const context = u.ctx, fine = devicePixelRatio;
   context.save();
   context.strokeStyle = colour(name); context.lineWidth = 1.75 * fine; context.globalAlpha = 0.8;
   context.beginPath();
   steps.forEach((s, i) => {
-    const [x, y] = [u.valToPos(s.tokens_per_s, "x", true), u.valToPos(s[key], "y", true)];
+    const [x, y] = [u.valToPos(s[across], "x", true), u.valToPos(s[key], "y", true)];
     if (i) context.lineTo(x, y); else context.moveTo(x, y);
   });
   context.stroke();
@@ -323,13 +394,14 @@ function drawPath(u, steps, key, name, labelled) {
   if (labelled) for (const s of steps) {
     context.fillStyle = s.verdict === "valid" ? colour("muted") : colour("bad");
     const text = `${tick(s.level)}${s.verdict === "valid" ? "" : " " + s.verdict}`;
-    context.fillText(text, u.valToPos(s.tokens_per_s, "x", true), u.valToPos(s[key], "y", true) - 10 * fine);
+    context.fillText(text, u.valToPos(s[across], "x", true), u.valToPos(s[key], "y", true) - 10 * fine);
   }
   context.restore();
 }
 
-function drawMarks(u) {
-  const marks = (data.gpu?.events ?? []).filter(mark => mark.at_s !== null && mark.at_s >= view[0] && mark.at_s <= view[1] && !mark.text.includes("unsupported"));
+function drawMarks(u, gpu) {
+  const { min, max } = u.scales.x;
+  const marks = (gpu?.events ?? []).filter(mark => mark.at_s !== null && mark.at_s >= min && mark.at_s <= max);
   const context = u.ctx;
   context.save();
   context.strokeStyle = colour("bad"); context.lineWidth = 1.5 * devicePixelRatio;
@@ -397,12 +469,12 @@ function exchangeRows() {
 }
 
 function waterfall(holder, rows) {
-  const only = document.getElementById("only-failed"), detail = document.getElementById("detail");
+  const clock = clockOf(holder), only = document.getElementById("only-failed"), detail = document.getElementById("detail");
   let shown = Array.from({ length: rows.count }, (_, i) => i), chosen = -1;
   // Rows of the view: what was under way in it, so that nothing stands empty.
   let inView = shown;
   function rowRange() {
-    inView = shown.filter(i => rows.to[i] >= view[0] && rows.from[i] <= view[1]);
+    inView = shown.filter(i => rows.to[i] >= clock.view[0] && rows.from[i] <= clock.view[1]);
     return [-0.5, Math.max(inView.length, 8) - 0.5];
   }
   function draw(u) {
@@ -452,18 +524,18 @@ function waterfall(holder, rows) {
     hooks: { draw: [draw], setCursor: [u => {
       if (u.cursor.event && u.cursor.top >= 0 && holder.matches(":hover")) choose(inView[Math.round(u.posToVal(u.cursor.top, "y"))], u);
     }] },
-  }), [[span[0], span[1]], [0, Math.max(1, rows.count - 1)]], holder);
+  }), [[...clock.span], [0, Math.max(1, rows.count - 1)]], holder);
   only?.addEventListener("change", () => {
     shown = Array.from({ length: rows.count }, (_, i) => i).filter(i => !only.checked || rows.failed(i));
     holder.dataset.rows = shown.length;
-    plot.setScale("x", { min: view[0], max: view[1] });
+    plot.setScale("x", { min: clock.view[0], max: clock.view[1] });
   });
   holder.dataset.rows = shown.length;
   const step = by => {
     const place = inView.indexOf(chosen);
     choose(inView[place < 0 ? 0 : Math.min(inView.length - 1, Math.max(0, place + by))], plot);
   };
-  return { plot, onTime: true, points: rows.count, keys: { ArrowDown: () => step(1), ArrowUp: () => step(-1) } };
+  return { plot, clock: clockOf(holder), points: rows.count, keys: { ArrowDown: () => step(1), ArrowUp: () => step(-1) } };
 }
 
 // ---- the page ------------------------------------------------------------------------------------
@@ -475,7 +547,7 @@ function make(holder) {
     charts.set(holder, chart);
     if (holder.dataset.points === undefined) attend(holder, chart);
     holder.dataset.points = chart.points;
-    if (chart.onTime) sync.sub(chart.plot);
+    if (chart.clock) chart.clock.sync.sub(chart.plot);
   } catch (error) {
     charts.set(holder, { plot: { redraw() {}, setSize() {}, setScale() {} } });
     element("p", `This chart cannot be drawn: ${error.message}`, holder, "bad");
@@ -502,13 +574,13 @@ function tabled(holder, plot) {
 
 // Keys, and the table: once for a place, whatever chart is in it.
 function attend(holder, chart) {
-  if (chart.onTime && !chart.keys) tabled(holder, chart.plot);
+  if (chart.clock && !chart.keys) tabled(holder, chart.plot);
   holder.addEventListener("keydown", event => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const act = chart.keys?.[event.key] ?? (chart.onTime ? KEYS[event.key] : undefined);
-    if (act) { event.preventDefault(); act(); }
+    const act = chart.keys?.[event.key] ?? (chart.clock ? KEYS[event.key] : undefined);
+    if (act) { event.preventDefault(); act(chart.clock); }
   });
-  holder.addEventListener("dblclick", () => chart.onTime && ZOOMS.reset());
+  holder.addEventListener("dblclick", () => chart.clock && ZOOMS.reset(chart.clock));
 }
 
 const holders = [...document.querySelectorAll("[data-chart]")];
@@ -538,14 +610,14 @@ holders.forEach(holder => resizer.observe(holder));
 logScale?.addEventListener("change", () => {
   for (const [holder, chart] of [...charts]) {
     if (holder.dataset.chart !== "overtime") continue;
-    sync.unsub(chart.plot);
+    chart.clock.sync.unsub(chart.plot);
     chart.plot.destroy();
     charts.delete(holder);
     make(holder);
   }
 });
 
-document.querySelectorAll("[data-zoom]").forEach(button => button.addEventListener("click", ZOOMS[button.dataset.zoom]));
+document.querySelectorAll("[data-zoom]").forEach(button => button.addEventListener("click", () => ZOOMS[button.dataset.zoom](clockOf(button))));
 
 const theme = document.getElementById("theme"), prefersDark = matchMedia("(prefers-color-scheme: dark)");
 const isDark = () => (root.dataset.theme ?? (prefersDark.matches ? "dark" : "light")) === "dark";
