@@ -10,6 +10,8 @@ import harness.testing.fixture  # noqa: F401  else every inner session imports i
 from harness import pytest_plugin
 from harness.core.exchange import Exchange, Request, Response
 from harness.core.interchange import to_line
+from harness.store.open import open_recording
+from tests.plugins.wire import Upstream
 
 OLD = "2020-01-02T03:04:05Z"
 
@@ -165,6 +167,8 @@ def test_misses_are_loud(pytester: pytest.Pytester, run: Run, keep: Callable[...
             "harness: 1 request missed the recording, the first: GET /v1/other: *",
             "*harness: 1 missed request of recordings/test_it/known.jsonl*",
             "GET /v1/other: no recorded exchange matches*",
+            "  nearest is exchange 1, * alike",
+            "    changed  path: recorded *v1/a*, requested *v1/other*",
             "*_ test_failing _*",
             "*harness: 1 missed request of recordings/test_it/known.jsonl*",
         ]
@@ -210,6 +214,87 @@ def test_what_is_wrong_is_told_in_a_line(
     )
     result.stdout.no_fnmatch_line("*Traceback*")
     result.stdout.no_fnmatch_line("*During handling*")
+
+
+def test_rules_order_and_faults_are_those_of_replay(
+    pytester: pytest.Pytester, run: Run, keep: Callable[..., Path]
+) -> None:
+    path = keep("known", line("/v1/a?user=1", "first"), line("/v1/a?user=1", "then"))
+    path.with_name("beside.jsonl").write_text(path.read_text())
+    path.with_name("beside.match.toml").write_text('ignore = ["query.user"]')
+    pytester.makepyfile(
+        test_it="""
+        import pytest
+        pytestmark = pytest.mark.harness("recordings/test_it/known.jsonl", allow_misses=True)
+        ask_for = pytest.mark.harness
+
+        @pytest.fixture
+        def harness_config():
+            return {"allow_unused": True, "speed": 1}
+
+        def test_exactly(ask): assert ask("/a?user=2") == 404
+
+        @ask_for(ignore=["query.user"])
+        def test_ignored(ask): assert ask("/a?user=2") == "first"
+
+        @ask_for("recordings/test_it/beside.jsonl")
+        def test_rules_beside(ask): assert ask("/a?user=2") == "first"
+
+        @ask_for(allow_playback_repeats=False)
+        def test_each_once(ask): assert [ask("/a?user=1") for _ in range(3)] == ["first", "then", 404]
+
+        @ask_for(repeat="cycle")
+        def test_cycle(ask): assert [ask("/a?user=1") for _ in range(3)] == ["first", "then", "first"]
+
+        @ask_for(faults=["kind=error,status=503"])
+        def test_fault(ask): assert ask("/a?user=1") == 503
+
+        @ask_for(on_miss="simulate")
+        def test_simulated(ask, harness_replay):
+            assert not harness_replay.misses
+
+        @ask_for(match_on=["body", "colour"])
+        def test_no_rule(ask): pass
+
+        @ask_for(faults=["kind=fire"])
+        def test_no_fault(ask): pass
+        """
+    )
+    result = run("--harness-strict")
+    result.assert_outcomes(passed=7, errors=2)
+    result.stdout.fnmatch_lines(
+        [
+            "harness: the marker's match_on.1: 'colour' cannot be compared*",
+            "harness: the marker's faults: rule 1: *",
+        ]
+    )
+
+
+def test_recordings_are_made_as_the_mode_says(
+    pytester: pytest.Pytester, run: Run, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in ("/v1/a?tag=1", "/v1/b"):
+        upstream.on(path, upstream.head(200, "Content-Length: 2"), b"ok")
+    pytester.makeini(f"[pytest]\nharness_upstreams = openai={upstream.url}\nharness_recording_dir = kept\n")
+    test = "import pytest\n@pytest.mark.harness(filter_query_parameters=['tag'])\ndef test_a(ask):\n"
+    pytester.makepyfile(test_it=f"{test}    assert ask('/a') == 'ok'")
+    monkeypatch.setenv("CI", "true")
+    run("--harness-record-mode", "once").assert_outcomes(errors=1)
+    monkeypatch.delenv("CI")
+    made = pytester.path / "kept" / "test_it" / "test_a.db"
+    for mode, asks, passed, asked in (
+        ("once", ("/a?tag=1",), 1, 1),
+        ("none", ("/a?tag=22",), 1, 1),
+        ("new_episodes", ("/a?tag=333", "/b"), 1, 2),
+        ("once", ("/b", "/c"), 0, 2),
+        ("all", ("/b",), 1, 3),
+    ):
+        pytester.makepyfile(test_it=test + "".join(f"    assert ask({one!r}) == 'ok'\n" for one in asks))
+        run("--harness-record-mode", mode).assert_outcomes(passed=passed, failed=1 - passed)
+        assert len(upstream.requests) == asked
+    with open_recording(made) as recording:
+        assert [one.path for one in recording.listing()] == ["/v1/b"]
+    assert list(made.parent.iterdir()) == [made]
 
 
 UNUSED = """

@@ -34,6 +34,7 @@ COMMANDS: dict[str, str] = {
     "import": "harness.cli.import_:import_",
     "export": "harness.cli.export:export",
     "diff": "harness.cli.diff:diff",
+    "redact": "harness.cli.redact:redact",
     "merge": "harness.cli.merge:merge",
     "split": "harness.cli.split:split",
     "trim": "harness.cli.trim:trim",

@@ -15,7 +15,9 @@ import typer
 
 from harness.cli import gpu_log, redact_options
 from harness.core.errors import BadInput, HarnessError, MissingExtra, NotRecorded
+from harness.core.sizes import parse_size
 from harness.core.visible import counted
+from harness.record.policy import Policy
 
 if TYPE_CHECKING:
     from harness.load.gpu.source import Asked
@@ -78,6 +80,17 @@ def record(
     gpu: gpu_log.Source = "off",
     gpu_rate: gpu_log.Rate = None,
     gpus: gpu_log.Gpus = None,
+    max_queue: Annotated[
+        str,
+        typer.Option(metavar="SIZE", help="How much may wait in memory to be stored, such as 64MiB."),
+    ] = "256MiB",
+    on_storage_failure: Annotated[
+        Policy,
+        typer.Option(
+            help="What becomes of traffic that cannot be recorded. stop: it is refused, and the recorder "
+            "ends; pass: it passes, and is counted. The exit code is 4 either way.",
+        ),
+    ] = Policy.STOP,
     validate: Annotated[
         bool, typer.Option("--validate", help="Check each exchange once it is stored; its errors to stderr.")
     ] = False,
@@ -111,6 +124,8 @@ def record(
         port=port if port is not None else PORT if program is None else 0,
         rules=rules if redact else None,
         lines="none" if quiet else "json" if as_json else "text",
+        limit=queue_size(max_queue),
+        policy=on_storage_failure,
         check=check_command(as_json=as_json) if validate else (),
         stats_s=STATS_S if stats else 0.0,
     )
@@ -122,6 +137,14 @@ def record(
 def default_db() -> Path:
     """`recordings/DATE-TIME.db` under the working directory, in local time."""
     return FOLDER / f"{datetime.now().astimezone():%Y-%m-%d-%H%M%S}.db"
+
+
+def queue_size(text: str) -> int:
+    """The bytes of `--max-queue`."""
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise BadInput(f"--max-queue {error}") from None
 
 
 def check_command(*, as_json: bool) -> tuple[str, ...]:
@@ -159,7 +182,7 @@ def logged(asked: "Asked", run: "Callable[[], Outcome]", db: Path) -> "Outcome":
         with log or nullcontext():
             outcome = run()
         if log:
-            keep_log(log.file, outcome, db)
+            keep_log(log.file, outcome, outcome.db or db)
     return outcome
 
 
@@ -186,7 +209,7 @@ def report(outcome: "Outcome", db: Path, *, as_json: bool) -> int:
     from harness.record.console import summary  # noqa: PLC0415
     from harness.record.cost import cost_lines  # noqa: PLC0415
 
-    print(f"harness record: {summary(outcome.states, str(db))}", file=sys.stderr)
+    print(f"harness record: {summary(outcome.states, str(outcome.db or db))}", file=sys.stderr)
     if outcome.masked:
         print(redact_options.masked_line(outcome.masked, as_json=as_json), file=sys.stderr)
     if outcome.cost and outcome.states:

@@ -64,7 +64,7 @@ def rules(
     return Rules.default() | own
 
 
-def masked_line(masked: Mapping[str, int], *, as_json: bool) -> str:
+def masked_line(masked: Mapping[str, int], *, as_json: bool, by: str = "harness record") -> str:
     """At how many places each rule masked something, the busiest first.
 
     >>> masked_line({"header authorization": 2, "key openai": 1}, as_json=False)
@@ -76,4 +76,4 @@ def masked_line(masked: Mapping[str, int], *, as_json: bool) -> str:
     parts = [f"{visible(rule)} {count}" for rule, count in busiest[:SHOWN]]
     more = [f"{len(busiest) - SHOWN} more rules"] if len(busiest) > SHOWN else []
     places = counted(sum(masked.values()), "place")
-    return f"harness record: masked {places}: {', '.join([*parts, *more])}"
+    return f"{by}: masked {places}: {', '.join([*parts, *more])}"

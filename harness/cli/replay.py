@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli import replay_door, replay_freshness
+from harness.cli import replay_door, replay_freshness, replay_matching, replay_misses
 from harness.core.errors import BadInput
+from harness.core.matching.words import OnMiss, Repeat
 from harness.core.visible import counted
 
 if TYPE_CHECKING:
@@ -46,6 +47,17 @@ def replay(
         Path | None,
         typer.Option(metavar="FILE", show_default=False, help="Write the time of every write there."),
     ] = None,
+    match_on: replay_matching.MatchOn = None,
+    ignore: replay_matching.Ignore = None,
+    normalise: replay_matching.Normalise = None,
+    default: replay_matching.Default = None,
+    preset: replay_matching.PresetChoice = None,
+    fuzzy: replay_matching.Fuzzy = None,
+    repeat: replay_matching.RepeatChoice = Repeat.LAST,
+    seed: replay_matching.Seed = 0,
+    session_by: replay_matching.SessionBy = None,
+    on_miss: replay_misses.OnMissChoice = OnMiss.FAIL,
+    upstream: replay_misses.Upstreams = None,
     keep_requests: Annotated[
         int,
         typer.Option(
@@ -65,36 +77,48 @@ def replay(
 ) -> int:
     """Serve recordings: the recorded bytes, each at its recorded time.
 
-    A request is answered by the recorded exchange with the same method, path, query and JSON body;
-    equal requests in recorded order, then the last repeats. Anything else is a miss: a 404 that names
-    the nearest recording and what differs, and the exit code 1 at the end. With `-- CMD` the command
+    A request is answered by the recorded exchange with the same method, path, query and body, by the
+    rules of these options and of NAME.match.toml beside NAME.db (docs/matching.md); equal requests in
+    recorded order, then the last repeats. Anything else is a miss: a 404 that names the three nearest
+    exchanges and what differs, and the exit code 1 at the end. With `-- CMD` the command
     runs with the base URLs of the SDKs set to this server, which ends with it. With --validate-requests,
     what breaks the schema of its endpoint gets a 400 in the API's own form, and the exit code 1 as well.
     Faults (docs/faults.md), API keys and limits are played as asked, and change no exit code.
     """
     check_speed(speed)
-    rules, limits = replay_door.rules_from(fault, faults), replay_door.limits_from(api_key, rpm, tpm)
+    played, limits = replay_door.rules_from(fault, faults), replay_door.limits_from(api_key, rpm, tpm)
+    session_of = replay_matching.session_from(session_by)
+    said = replay_matching.Said(match_on, ignore, normalise, default, preset, fuzzy)
+    rules = replay_matching.rules_from(recordings, said)
+    upstreams = replay_misses.upstreams_from(on_miss, upstream, recordings)
     from harness.replay import server  # noqa: PLC0415
     from harness.replay.service import Settings  # noqa: PLC0415
 
-    library = server.load(recordings, keep_connect=keep_connect)
-    demands = replay_freshness.demands_from(max_age, strict=strict)
-    settings = Settings(
-        host=host,
-        port=port_of(port, ctx.obj),
-        speed=speed,
-        write_log=write_log,
-        kept_requests=keep_requests,
-        faults=rules,
-        limits=limits,
-        demands=demands,
-    )
+    order = replay_matching.order_from(repeat, seed)
+    with server.uncollected():
+        library = server.load(recordings, keep_connect=keep_connect, rules=rules, order=order)
     guard = guard_on(library) if validate_requests else None
+    upstreams = replay_misses.named_as(tuple(library.upstreams), upstreams, upstream or ())
+    library.upstreams |= dict.fromkeys(one.name for one in upstreams)
     program = program_on(tuple(library.upstreams), ctx.obj, limits.keys)
-    outcome = server.run(library, settings, program, guard)
-    print_summary(outcome)
-    if as_json:
-        print(json.dumps(outcome.model_dump(mode="json")))
+    with replay_misses.recorders(upstreams, recordings[0]) as targets:
+        settings = Settings(
+            host=host,
+            port=port_of(port, ctx.obj),
+            speed=speed,
+            write_log=write_log,
+            kept_requests=keep_requests,
+            faults=played,
+            limits=limits,
+            session_of=session_of,
+            simulate=on_miss is OnMiss.SIMULATE,
+            recorders=targets,
+            demands=replay_freshness.demands_from(max_age, strict=strict),
+        )
+        outcome = server.run(library, settings, program, guard)
+        print_summary(outcome)
+        if as_json:
+            print(json.dumps(outcome.model_dump(mode="json")), flush=True)
     return outcome.exit_code
 
 
@@ -144,7 +168,8 @@ def print_summary(outcome: "Outcome") -> None:
     unused = f"{len(outcome.unused)} of {counted(outcome.exchanges, 'exchange')} unused"
     stale = f", {len(outcome.stale)} too old" if outcome.stale else ""
     lines = [f"{requests}{invalid}; {unused}{stale}"]
-    lines += [*replay_door.summary(outcome), *replay_freshness.summary(outcome)]
+    lines += [*replay_misses.summary(outcome), *replay_door.summary(outcome)]
+    lines += replay_freshness.summary(outcome)
     if timing.writes:
         lines.append(
             f"{counted(timing.writes, 'write')}, late by p50 {timing.p50_ms:.2f} ms, "

@@ -49,18 +49,35 @@ class Invalid(Document):
 class FieldDifference(Document):
     """One field of a request that is not as it was recorded."""
 
+    change: str
     where: str
     recorded: str
     requested: str
 
 
+class NearMiss(Document):
+    """A recorded exchange (its id) that is like a request, from 0 to 1, and how they differ.
+
+    `count` is of all differences; the list has the first.
+    """
+
+    exchange: str
+    likeness: float
+    differences: tuple[FieldDifference, ...]
+    count: int
+
+
 class MissedRequest(Document):
-    """A request that matched nothing, why, and how it differs from the nearest exchange (an id)."""
+    """A request that was not answered, why (a word and a sentence), and what is nearest, best first.
+
+    `text` is all of it as people read it, in lines.
+    """
 
     request: str
+    why: str
     reason: str
-    nearest: str | None
-    differences: tuple[FieldDifference, ...]
+    nearest: tuple[NearMiss, ...]
+    text: str
 
 
 class Unmatched(Document):

@@ -8,7 +8,6 @@ Headers take no part, but for the `content-encoding` that says how to read the b
 
 import hashlib
 import json
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -116,17 +115,19 @@ def flatten(value: Json) -> dict[str, Any]:
     >>> flatten({"a": [1, {"b/c": None}]})
     {'/a/0': 1, '/a/1/b~1c': None}
     """
-    return dict(leaves(value, ""))
+    found: dict[str, Any] = {}
+    gather(value, "", found)
+    return found
 
 
-def leaves(value: Json, pointer: str) -> Iterator[tuple[str, Any]]:
-    """The leaves below a pointer."""
+def gather(value: Json, pointer: str, found: dict[str, Any]) -> None:
+    """Put the leaves below a pointer into `found`."""
     if isinstance(value, dict) and value:
         for key, item in value.items():
             name = key.replace("~", "~0").replace("/", "~1")
-            yield from leaves(item, f"{pointer}/{name}")
+            gather(item, f"{pointer}/{name}", found)
     elif isinstance(value, list) and value:
         for index, item in enumerate(value):
-            yield from leaves(item, f"{pointer}/{index}")
+            gather(item, f"{pointer}/{index}", found)
     else:
-        yield pointer, value
+        found[pointer] = value

@@ -1,41 +1,34 @@
-"""How two requests differ: the fields, by JSON pointer, as a person wants to read them."""
+"""How two requests differ, field by field, as a person wants to read it.
+
+The law of this file: a request is its fields, name -> value (`harness.core.matching.matcher`).
+"""
 
 from array import array
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
 from typing import Any
 
-from harness.core.canonical import Json, canonical_query, flatten, parse_json, plain_body
-from harness.core.exchange import Request
+from harness.core.canonical import Json, flatten
 from harness.core.visible import visible
 
 SHOWN = 60
 """Characters of a value that are shown, around the place where it differs."""
 
+COMPARED_CHARACTERS = 2_000
+"""Of a text; what follows has no say in how alike two are."""
+FEW_WORDS = 12
+ENDS = 16
+"""Words at each end of a text."""
+SAMPLED = 4
+"""Of so many pairs of words one counts."""
+LONG_TEXT = 2000
+HALF = LONG_TEXT // 2
+"""Characters."""
+ALMOST = 0.99
+"""The most that two different texts are alike."""
 ABSENT = object()
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One field that differs. `where` is `method`, `path`, `query.NAME`, `body` or `body` + pointer."""
-
-    where: str
-    recorded: str
-    requested: str
-
-    def __str__(self) -> str:
-        return f"{self.where}: recorded {self.recorded}, requested {self.requested}"
-
-
-def fields(request: Request) -> dict[str, Any]:
-    """All that matching looks at, by name: method, path, query, and the leaves of the body."""
-    bare, _, query = request.path.partition("?")
-    found: dict[str, Any] = {"method": request.method.upper(), "path": bare}
-    found |= {f"query.{name}": value for name, value in canonical_query(query)}
-    plain = plain_body(request.body, request.headers)
-    value = parse_json(plain)
-    if value is None:
-        return found | ({"body": plain.decode("utf-8", "replace")} if plain else {})
-    return found | body_fields(value)
 
 
 def body_fields(value: Json) -> dict[str, Any]:
@@ -43,19 +36,82 @@ def body_fields(value: Json) -> dict[str, Any]:
     return {f"body{pointer}": leaf for pointer, leaf in flatten(value).items()}
 
 
-def differences(recorded: dict[str, Any], requested: dict[str, Any]) -> list[Difference]:
-    """The fields in which two requests (as `fields` gives them) differ, in the order of the request."""
+class Change(StrEnum):
+    """What became of a recorded field in the request."""
+
+    CHANGED = "changed"
+    ADDED = "added"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One field that differs, by its name; what was recorded and what was requested, as text."""
+
+    where: str
+    recorded: str
+    requested: str
+    change: Change = Change.CHANGED
+
+    def __str__(self) -> str:
+        return f"{self.where}: recorded {self.recorded}, requested {self.requested}"
+
+
+def differences(recorded: Mapping[str, Any], requested: Mapping[str, Any]) -> list[Difference]:
+    """The fields (name -> value) in which two requests differ, in the order of the request."""
     names = list(requested) + [name for name in recorded if name not in requested]
+    pairs = ((name, recorded.get(name, ABSENT), requested.get(name, ABSENT)) for name in names)
     return [
-        Difference(name, *shortened(recorded.get(name, ABSENT), requested.get(name, ABSENT)))
-        for name in names
-        if not same(recorded.get(name, ABSENT), requested.get(name, ABSENT))
+        Difference(name, *shortened(one, other), change_of(one, other))
+        for name, one, other in pairs
+        if not same(one, other)
     ]
 
 
-def fingerprint(found: dict[str, Any]) -> array[int]:
+def change_of(recorded: Any, requested: Any) -> Change:
+    """What became of a value that may be `ABSENT` on one side."""
+    if recorded is ABSENT:
+        return Change.ADDED
+    return Change.REMOVED if requested is ABSENT else Change.CHANGED
+
+
+def likeness(recorded: Mapping[str, Any], requested: Mapping[str, Any]) -> float:
+    """How much of two requests is alike, 0 to 1: the mean over the fields of both.
+
+    Equal fields count 1, two texts the share of their different words that both have (Dice's coefficient),
+    but never as much as equal ones; anything else counts 0.
+    """
+    names = recorded.keys() | requested.keys()
+    told = (alike(recorded.get(name, ABSENT), requested.get(name, ABSENT)) for name in names)
+    return sum(told) / len(names) if names else 1.0
+
+
+def alike(one: Any, other: Any) -> float:
+    """How much of two values is alike, 0 to 1."""
+    if same(one, other):
+        return 1.0
+    if not (isinstance(one, str) and isinstance(other, str)):
+        return 0.0
+    words, others = (frozenset(text[:COMPARED_CHARACTERS].split()) for text in (one, other))
+    count = len(words) + len(others)
+    return min(ALMOST, 2 * len(words & others) / count) if count else 0.0
+
+
+def fingerprint(found: Mapping[str, Any]) -> array[int]:
     """The fields of a request as numbers: small, and quick to compare (within one run of Python)."""
     return array("q", (hash((name, repr(value))) for name, value in found.items()))
+
+
+def shingles(text: str) -> list[int]:
+    """Pairs of words of a text as numbers, and single words of a short one: what like texts share.
+
+    Of a long text only its two ends count, and of them a part of the pairs, the same of all texts.
+    """
+    words = text.split() if len(text) <= LONG_TEXT else [*text[:HALF].split(), *text[-HALF:].split()]
+    if len(words) <= FEW_WORDS:
+        return [hash(word) for word in words] + list(map(hash, pairwise(words)))
+    ends = words if len(words) <= 2 * ENDS else [*words[:ENDS], *words[-ENDS:]]
+    return [number for number in map(hash, pairwise(ends)) if number % SAMPLED == 0]
 
 
 def similarity(recorded: array[int], requested: frozenset[int]) -> float:

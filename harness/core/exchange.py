@@ -32,6 +32,10 @@ class State(StrEnum):
     INTERRUPTED = "interrupted"
 
 
+RESET = "the upstream reset the connection"
+"""The `error` of an exchange whose upstream broke the connection; another cut is one that was closed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A request. `url` is the upstream's; `path` is what the client asked for, with the query."""

@@ -12,8 +12,9 @@ from typing import Any
 
 from harness.core.canonical import match_key, parse_json, plain_body
 from harness.core.derive import Derived
-from harness.core.difference import Difference, body_fields, differences, fields, fingerprint, similarity
+from harness.core.difference import Difference, body_fields, differences, fingerprint, similarity
 from harness.core.exchange import Exchange, header
+from harness.core.matching.matcher import fields_of
 from harness.core.metrics import Timing, timing_of
 
 ALIKE = 0.5
@@ -62,7 +63,7 @@ def side_of(exchange: Exchange, derived: Derived) -> Side:
         exchange.id,
         match_key(request.method, request.path, request.body, request.headers),
         f"{request.method} {request.path.partition('?')[0]}",
-        fields(request),
+        fields_of(request),
         answer_fields(exchange, derived),
         timing_of(derived, end_ns),
         end_ns,

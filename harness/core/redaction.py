@@ -82,6 +82,13 @@ class Redactor:
             masked = replace(masked, response=response, rewritten=exchange.rewritten or decoded)
         return masked, tally
 
+    def whole(self, exchange: Exchange) -> tuple[Exchange, Derived, Tally]:
+        """The exchange without any secret, what follows from it, and at how many places each rule masked."""
+        masked, tally = self.exchange(exchange)
+        derived = derive(masked)
+        masked, said = self.across_events(masked, derived)
+        return masked, derive(masked) if said else derived, tally + Counter({ACROSS: said})
+
     def learn(self, request: Request, response: Response | None = None) -> None:
         """Know the credentials that a request sends, and the cookies that a response sets."""
         if self.known is None:

@@ -17,8 +17,9 @@ OPTIONS: Sequence[str] = ("-P", "-W", "ignore")
 class Child:
     """A child process that reads one line of JSON from stdin and answers with lines of JSON.
 
-    It has a session of its own, so that Ctrl-C is ours to handle. `report` is all that it said;
-    `over` is done when its work is, because it failed or ended; `ended` when it is gone.
+    It has a session of its own, so that Ctrl-C is ours to handle. `report` is all that it said, of which
+    a `warning` is printed at once; `over` is done when its work is, because it failed or ended; `ended`
+    when it is gone.
     """
 
     def __init__(self, name: str, process: Process) -> None:
@@ -77,6 +78,8 @@ class Child:
             message = json.loads(line)
             self.report |= message
             self._said.put_nowait(message)
+            if "warning" in message:
+                print(f"harness record: {message['warning']}", file=sys.stderr, flush=True)
             if "failed" in message:
                 self.over.set()
         await self.process.wait()

@@ -1,14 +1,15 @@
 """How an exchange ended: from what mitmproxy says to the states of `harness.core.exchange.State`.
 
 The law of this file: pure. The messages are those of mitmproxy 12.2: `proxy/layers/http/_http1.py`
-(`read_body`, `read_headers`, `wait`), `_http2.py` (`handle_h2_event`), `proxy/layers/http/__init__.py`.
+(`read_body`, `read_headers`, `wait`), `_http2.py` (`handle_h2_event`), `proxy/layers/http/__init__.py`,
+and our own (`harness.record.http1`, `harness.record.http2`).
 """
 
 import re
 from enum import StrEnum
 
 from harness.core.derive import Derived
-from harness.core.exchange import Response, State, header
+from harness.core.exchange import RESET, Response, State, header
 
 
 class How(StrEnum):
@@ -27,13 +28,18 @@ class How(StrEnum):
 
 
 CLIENT_LEFT = "Client disconnected."
+CLIENT_RESET = "stream reset by client"
+LEFT = (CLIENT_LEFT, CLIENT_RESET)
+"""How a message begins that says that the client does not want the rest."""
+STREAM_RESET = "the upstream reset the stream"
+GOAWAY = "the upstream ended the HTTP/2 connection"
+"""What is said of HTTP/2 (`harness.record.http2`)."""
 
 ERRORS = (
-    (re.compile(re.escape(CLIENT_LEFT)), State.CLIENT_ABORT),
+    (re.compile(f"{RESET}|{STREAM_RESET}|{GOAWAY}"), State.UPSTREAM_CUT),
     (re.compile("HTTP/1 protocol error: peer closed connection"), State.UPSTREAM_CUT),
     (re.compile("server closed connection|peer closed connection"), State.UPSTREAM_CUT),
     (re.compile("unexpected server response: b['\"](?:HTTP/|HT{0,2}P?['\"]$)"), State.UPSTREAM_CUT),
-    (re.compile("stream reset by|HTTP/2 connection closed"), State.UPSTREAM_CUT),
 )
 """Beginning of mitmproxy's message -> state; every other message says that a protocol was broken."""
 
@@ -68,7 +74,7 @@ def _raw_state(how: How, message: str, *, connected: bool) -> State:
         return State.COMPLETE
     if how is How.CRASHED:
         return State.UPSTREAM_ERROR
-    if how is How.GONE or message.startswith(CLIENT_LEFT):
+    if how is How.GONE or message.startswith(LEFT):
         return State.CLIENT_ABORT
     if not connected:
         return State.CONNECT_FAILED

@@ -1,15 +1,21 @@
 """The way from the proxy to the writer: a socket that never makes the proxy wait.
 
-The law of this file: what was given to `send` reaches the writer or the recorder stops visibly. The
-bytes that wait for the writer are bounded; there is no dropping.
+The law of this file: what was given to `send` reaches the writer, or `fail` is told. The bytes that wait
+for the writer are bounded. What is over the bound is dropped only where traffic passes on unrecorded
+(`Policy.PASS`); where it does not, nothing is dropped, since nothing more will come.
+
+The writer says back on the same socket, as a line of text, what it could not store.
 """
 
 import asyncio
 import socket
 from collections.abc import Callable
 
+from harness.core.sizes import size_text
+from harness.record.policy import Policy
+
 LIMIT = 256 * 1024 * 1024
-"""Bytes that may wait for the writer."""
+"""Bytes that may wait for the writer, unless the user says how many."""
 
 BUFFER = 4 * 1024 * 1024
 """What we ask of the kernel's own buffer; it gives what it allows."""
@@ -20,23 +26,32 @@ WRITER_GONE = "the writer is gone"
 
 
 class Handover(asyncio.Protocol):
-    """The sender's end. `fail` is called once, with the reason, when something cannot be handed over.
+    """The sender's end. `fail` is told why something cannot be handed over, or be stored; again each time.
 
     `peak` is the most that ever waited here for the writer, in bytes; the kernel holds some more.
     """
 
-    def __init__(self, fail: Callable[[str], None], limit: int) -> None:
+    def __init__(self, fail: Callable[[str], None], limit: int, policy: Policy = Policy.STOP) -> None:
         self.fail = fail
         self.limit = limit
+        self.policy = policy
         self.peak = 0
         self.closed = asyncio.get_running_loop().create_future()
         self.transport: asyncio.Transport | None = None
+        self.heard = b""
 
     @classmethod
-    async def over(cls, end: socket.socket, fail: Callable[[str], None], limit: int = LIMIT) -> "Handover":
+    async def over(
+        cls,
+        end: socket.socket,
+        fail: Callable[[str], None],
+        limit: int = LIMIT,
+        policy: Policy = Policy.STOP,
+    ) -> "Handover":
         """A handover through one end of a socket pair."""
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
-        _, protocol = await asyncio.get_running_loop().create_connection(lambda: cls(fail, limit), sock=end)
+        loop = asyncio.get_running_loop()
+        _, protocol = await loop.create_connection(lambda: cls(fail, limit, policy), sock=end)
         return protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -53,6 +68,12 @@ class Handover(asyncio.Protocol):
         if exc is not None:
             self.fail(WRITER_GONE)
 
+    def data_received(self, data: bytes) -> None:
+        """The writer could not store something."""
+        *lines, self.heard = (self.heard + data).split(b"\n")
+        for line in lines:
+            self.fail(line.decode("utf-8", "replace"))
+
     def eof_received(self) -> bool:
         """The writer never closes its end before we do, unless it died."""
         self.fail(WRITER_GONE)
@@ -63,10 +84,21 @@ class Handover(asyncio.Protocol):
         if self.transport is None:
             self.fail(WRITER_GONE)
             return
+        if self.policy is Policy.PASS and self._is_over(len(message)):
+            self._fail_for_size()
+            return
         self.transport.write(message)
         self.peak = max(self.peak, self.transport.get_write_buffer_size())
-        if self.transport.get_write_buffer_size() > self.limit:
-            self.fail(f"more than {self.limit // 2**20} MiB wait for the writer, which is too slow")
+        if self.policy is Policy.STOP and self.transport.get_write_buffer_size() > self.limit:
+            self._fail_for_size()
+
+    def _is_over(self, size: int) -> bool:
+        """Whether so much more is too much; a message that nothing stands before always fits."""
+        waiting = self.transport.get_write_buffer_size() if self.transport else 0
+        return waiting > 0 and waiting + size > self.limit
+
+    def _fail_for_size(self) -> None:
+        self.fail(f"more than {size_text(self.limit)} wait for the writer, which is too slow")
 
     async def close(self) -> None:
         """Wait until the writer's end has taken all, or is gone."""

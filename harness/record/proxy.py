@@ -3,8 +3,11 @@
 
 `python -m harness.record.proxy FD` reads one JSON line from stdin (`Settings`), says `{"ready": true}`
 or `{"failed": TEXT}` on stdout, and hands exchanges over through the socket FD. The end of stdin means
-stop, so the proxy ends with its supervisor, whatever happens to that one. Exit code 0, or 4 where
-something could not be handed over.
+stop, so the proxy ends with its supervisor, whatever happens to that one. At the end it says how many
+exchanges it has handed over (`finished`). Exit code 0, or 4 where it failed.
+
+Where an exchange cannot be stored, traffic goes on with a `warning`, or the proxy has `failed`: then it
+refuses all requests until it is stopped.
 
 mitmproxy runs with only the addons that a reverse proxy needs, which costs half of the time per
 request of the full set, reads no configuration of the user's, and runs nobody's scripts. The loop is
@@ -27,14 +30,17 @@ from mitmproxy.addons import core, disable_h2c, next_layer, proxyserver, tlsconf
 from mitmproxy.master import Master
 from mitmproxy.options import Options
 
-from harness.record import http1
+from harness.record import http1, http2
 from harness.record.cost import Meter
+from harness.record.gate import Gate, whole_refusal
 from harness.record.handover import LIMIT, Handover
 from harness.record.lag import LagSelector
 from harness.record.message import Kind, plain
+from harness.record.policy import Policy
 from harness.record.process import begin, describe, say
 from harness.record.tee import Tee
 from harness.record.upstream import Upstream
+from harness.record.wires import Wires, cut
 
 LAST_WORDS_S = 0.1
 """How long a stop waits for ends that are already on their way, such as those of a client that ended."""
@@ -53,13 +59,15 @@ class Settings:
     host: str
     upstreams: Mapping[int, Upstream]
     limit: int = LIMIT
+    policy: Policy = Policy.STOP
     stats_s: float = 0.0
 
     @classmethod
     def of(cls, data: dict[str, Any]) -> Self:
         """The settings as they come out of JSON, whose names are all text."""
         upstreams = {int(port): Upstream(**upstream) for port, upstream in data["upstreams"].items()}
-        return cls(data["host"], upstreams, data["limit"], data.get("stats_s", 0.0))
+        policy = Policy(data.get("policy", Policy.STOP))
+        return cls(data["host"], upstreams, data["limit"], policy, data.get("stats_s", 0.0))
 
     def modes(self) -> list[str]:
         """The listeners as mitmproxy's mode specifications.
@@ -85,26 +93,33 @@ class Proxy:
         self.selector = selector
         self.stopping = asyncio.Event()
         self.failed = False
+        self.lost: set[str] = set()
+        self.gate = Gate()
+        self.server = proxyserver.Proxyserver()
+        self.wires = Wires(self.server)
+        http1.install(self.wires)
+        http2.install()
 
     async def run(self, end: socket.socket) -> int:
         """From listening to the last hand-over; the exit code."""
-        handover = await Handover.over(end, self.fail, self.settings.limit)
-        tee = Tee(self.settings.upstreams, handover.send, self.selector)
+        policy = self.settings.policy
+        handover = await Handover.over(end, self.cannot_record, self.settings.limit, policy)
+        self.tee = tee = Tee(self.settings.upstreams, handover.send, self.selector)
         with tempfile.TemporaryDirectory(prefix="harness-record-") as folder:
             ready = Ready()
             meter = Meter(self.selector.lateness, handover)
-            server = proxyserver.Proxyserver()
-            master = build_master(self.settings, folder, [tee, ready, server])
+            master = build_master(self.settings, folder, [self.gate, tee, ready, self.wires, self.server])
             with (
-                troubles_to(handover, lambda peer: give_up(peer, tee, server)),
+                troubles_to(handover, lambda peer: give_up(peer, tee, self.wires)),
                 meter.telling(self.settings.stats_s),
             ):
-                await self.serve(master, server, ready.event, meter)
-                await self.last_words(tee, server)
+                await self.serve(master, self.server, ready.event, meter)
+                await self.last_words(tee, self.server)
             tee.interrupt()
             await hang_up()
             meter.tell()
             await handover.close()
+        say(finished=tee.finished)
         return 4 if self.failed else 0
 
     async def serve(
@@ -137,6 +152,29 @@ class Proxy:
             self.failed = True
             self.stopping.set()
             say(failed=reason)
+
+    def cannot_record(self, reason: str) -> None:
+        """An exchange cannot be handed over or stored: warn and go on, or refuse all from now on."""
+        if reason in self.lost or self.gate.reason is not None:
+            return
+        self.lost.add(reason)
+        if self.settings.policy is Policy.PASS:
+            say(warning=f"NOT RECORDED: {reason}: traffic passes unrecorded")
+            return
+        self.gate.reason = reason
+        self.failed = True
+        say(failed=reason)
+        asyncio.get_running_loop().call_soon(self.refuse, reason)
+
+    def refuse(self, reason: str) -> None:
+        """Tell the clients that wait for an answer; break what is being answered."""
+        busy = {exchange.client: exchange.response is None for exchange in self.tee.open.values()}
+        for connection, wire in self.wires.clients():
+            client = connection.client
+            if client.id in busy:
+                unanswered = busy[client.id] and not client.tls
+                cut(wire, whole_refusal(reason) if unanswered else None)
+        self.tee.interrupt()
 
 
 class Ready:
@@ -192,18 +230,16 @@ def build_master(settings: Settings, folder: str, addons: list[object]) -> Maste
     return master
 
 
-def give_up(peer: object, tee: Tee, server: proxyserver.Proxyserver) -> list[str]:
+def give_up(peer: object, tee: Tee, wires: Wires) -> list[str]:
     """Close the connection of the client at this address, which mitmproxy has forgotten to do.
 
     What was open on it is handed over, and named.
     """
     names = []
-    for connection in list(server.connections.values()):
-        client = connection.client
-        theirs = connection.transports.get(client)  # none where the client is gone already
-        if theirs and theirs.handler and client.peername == peer and not theirs.handler.cancelling():
-            names += tee.give_up(client.id)
-            theirs.handler.cancel()
+    for connection, theirs in wires.clients():
+        if connection.client.peername == peer:
+            names += tee.give_up(connection.client.id)
+            cut(theirs, b"")
     return names
 
 
@@ -248,7 +284,6 @@ def main() -> int:
     """Run the process."""
     if (data := begin("proxy")) is None:
         return 0
-    http1.install()
     selector = LagSelector()
     end = socket.socket(fileno=int(sys.argv[1]))
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:

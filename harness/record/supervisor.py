@@ -2,8 +2,10 @@
 
 The law of this file: the proxy ends when its stdin does, the writer when the proxy's socket does. So
 both end by themselves if this process is killed, with everything stored that was finished, and a stop
-is nothing but closing the proxy's stdin. If one of them ends before that, recording is over, and said
-to be.
+is nothing but closing the proxy's stdin. If one of them fails before that, recording is over, and said
+to be; but where traffic is to pass even so (`Policy.PASS`), it does, as long as the proxy lives.
+
+How many exchanges are missing is the difference between what the proxy has seen end and what is stored.
 """
 
 import asyncio
@@ -19,18 +21,25 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from harness.core.errors import BadInput
 from harness.core.redaction import Redactor, Rules
 from harness.core.run_secrets import RunSecrets, secrets_of
 from harness.core.url import server_url
+from harness.core.visible import counted
 from harness.record.anchor import Anchor
 from harness.record.child import Child
 from harness.record.cost import Cost, whole_cost
 from harness.record.handover import LIMIT, WRITER_GONE
+from harness.record.policy import Policy
 from harness.record.ports import free_ports
 from harness.record.upstream import Upstream
 from harness.store.appender import check_appendable
+from harness.store.database import DatabaseRecording
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+REFUSING_S = 2.0
+"""How long clients are still told why they are refused, before nobody listens any more."""
 
 type Program = Callable[[Mapping[str, str]], Awaitable[int]]
 """Runs the program behind `--`, given name -> URL of the listeners; its exit code."""
@@ -40,8 +49,8 @@ type Program = Callable[[Mapping[str, str]], Awaitable[int]]
 class Settings:
     """What is recorded, where to, and how. `port` 0: any free ones; else consecutive ones from there.
 
-    `rules` say what is secret; None: nothing is. `check` is a command that checks exchanges
-    (`harness.record.feed` says how); none: nobody does.
+    `limit`: bytes that may wait to be stored. `rules` say what is secret; None: nothing is. `check` is a
+    command that checks exchanges (`harness.record.feed` says how); none: nobody does.
     `stats_s`: how often it is said what recording costs; 0: never while it runs.
     """
 
@@ -53,6 +62,7 @@ class Settings:
     lines: str = "text"
     limit: int = LIMIT
     check: Sequence[str] = ()
+    policy: Policy = Policy.STOP
     stats_s: float = 0.0
 
 
@@ -61,7 +71,7 @@ class Outcome:
     """How a run went: exchanges by state (None: nobody counted to the end), and why some may be missing.
 
     No `failures`: all is there. `check`: how many were `checked`, `wrong` and `unchecked`; None where
-    nobody checked. `capture`: its id in the file, and `anchor` its clock. `cost`: what recording cost
+    nobody checked. `capture`: its id in the file `db`, and `anchor` its clock. `cost`: what recording cost
     (`harness.record.cost`), None where nobody was left to say so. `masked`: places by rule.
     """
 
@@ -71,6 +81,7 @@ class Outcome:
     check: Mapping[str, int] | None = None
     capture: int | None = None
     anchor: Anchor | None = None
+    db: Path | None = None
     masked: Mapping[str, int] = field(default_factory=dict)
     cost: Cost | None = None
 
@@ -107,13 +118,16 @@ class Supervisor:
             code = await self.until_over(program, proxy, writer)
         finally:
             await self.stop(proxy, writer)
+        capture, db = writer.report.get("capture"), Path(writer.report.get("db", self.settings.db))
+        states = writer.report["states"] if "states" in writer.report else states_of(db, capture)
         return Outcome(
-            states=writer.report.get("states"),
-            failures=tuple(failures(proxy, writer)),
+            states=states,
+            failures=tuple(failures(proxy, writer, states)),
             program_code=code,
             check=self.checked(writer),
-            capture=writer.report.get("capture"),
+            capture=capture,
             anchor=self.anchor,
+            db=db,
             masked=writer.report.get("masked", {}),
             cost=whole_cost(writer.report.get("cost"), time.process_time_ns() - began_ns),
         )
@@ -128,7 +142,11 @@ class Supervisor:
         settings = self.settings
         listeners = {port: asdict(upstream) for port, upstream in self.listeners.items()}
         await proxy.ready(
-            host=settings.host, upstreams=listeners, limit=settings.limit, stats_s=settings.stats_s
+            host=settings.host,
+            upstreams=listeners,
+            limit=settings.limit,
+            policy=settings.policy,
+            stats_s=settings.stats_s,
         )
         self.anchor = Anchor.now()
         await writer.ready(
@@ -140,6 +158,7 @@ class Supervisor:
             rules=settings.rules.to_json() if settings.rules else None,
             lines=settings.lines,
             check=settings.check,
+            policy=settings.policy,
             stats=settings.stats_s > 0,
         )
 
@@ -155,15 +174,18 @@ class Supervisor:
         wanted: asyncio.Future[int] = asyncio.ensure_future(
             self.run_program(program) if program else self.until_stopped()
         )
-        over = [asyncio.ensure_future(child.over.wait()) for child in (proxy, writer)]
+        needed = (proxy,) if self.settings.policy is Policy.PASS else (proxy, writer)
+        over = [asyncio.ensure_future(child.over.wait()) for child in needed]
         first: list[asyncio.Future[Any]] = [wanted, *over]
         await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
         for waiting in over:
             waiting.cancel()
         if not wanted.done():  # nothing is recorded any more: what runs now would run for nothing
-            tell(f"the {first_gone(proxy, writer).name} is gone or failed: stopping")
+            tell(f"{why_over(proxy)}: stopping")
             wanted.cancel()
             await asyncio.wait({wanted})
+            if not program and not proxy.ended.done():
+                await asyncio.wait([asyncio.ensure_future(self.stopped.wait())], timeout=REFUSING_S)
         return 0 if wanted.cancelled() else wanted.result()
 
     async def run_program(self, program: Program) -> int:
@@ -215,21 +237,42 @@ async def start() -> tuple[Child, Child]:
         return await Child.start("proxy", ours.fileno()), await Child.start("writer", theirs.fileno())
 
 
-def first_gone(proxy: Child, writer: Child) -> Child:
-    """The child that ended first; the other one follows it, and says so."""
-    if "states" in writer.report:  # the writer ends in order where the proxy is gone
-        return proxy
-    if proxy.report.get("failed") == WRITER_GONE:
-        return writer
-    return proxy if proxy.over.is_set() else writer
+def why_over(proxy: Child) -> str:
+    """Which child ended first, and so the other one, or what it says of itself."""
+    failed = proxy.report.get("failed")
+    if failed and failed != WRITER_GONE:
+        return str(failed)
+    return f"the {'writer' if failed or not proxy.over.is_set() else 'proxy'} is gone or failed"
 
 
-def failures(proxy: Child, writer: Child) -> list[str]:
+def failures(proxy: Child, writer: Child, states: Mapping[str, int] | None) -> list[str]:
     """Why something may be missing in the recording."""
     found = [child.failure for child in (proxy, writer) if child.failure]
+    found += writer.report.get("reasons", [])
+    if missing := missed(proxy, writer, states):
+        found.append(f"{counted(missing, 'exchange')} could not be recorded")
     if troubles := writer.report.get("troubles"):
         found.append(f"{troubles} line{'' if troubles == 1 else 's'} above say what may be missing")
-    return found
+    return list(dict.fromkeys(found))
+
+
+def missed(proxy: Child, writer: Child, states: Mapping[str, int] | None) -> int:
+    """How many exchanges ended and are not stored, as far as anybody is left who knows."""
+    lost = int(writer.report.get("lost", 0))
+    if states is None or "finished" not in proxy.report:
+        return lost
+    return max(lost, int(proxy.report["finished"]) - sum(states.values()))
+
+
+def states_of(db: Path, capture: int | None) -> Mapping[str, int] | None:
+    """What is stored of a capture whose writer did not live to say so; None: nobody knows."""
+    if capture is None:
+        return None
+    try:
+        with DatabaseRecording(db) as recording:
+            return recording.states(capture)
+    except BadInput:
+        return None
 
 
 def versions() -> dict[str, str]:

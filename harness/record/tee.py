@@ -19,7 +19,7 @@ from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy import commands, events, layer, server_hooks
 from mitmproxy.proxy.layers.http._http1 import make_error_response
 
-from harness.record.ends import CLIENT_LEFT, How, told
+from harness.record.ends import LEFT, How, told
 from harness.record.lag import LagSelector
 from harness.record.message import STAMP, Kind, encode, plain
 from harness.record.upstream import Upstream
@@ -76,7 +76,10 @@ class Open:
 
 
 class Tee:
-    """One per proxy. `upstreams` are by listening port; `send` takes the bytes of a message."""
+    """One per proxy. `upstreams` are by listening port; `send` takes the bytes of a message.
+
+    `finished` counts the exchanges that were handed over.
+    """
 
     def __init__(
         self, upstreams: Mapping[int, Upstream], send: Callable[[bytes], None], loop: LagSelector
@@ -85,11 +88,14 @@ class Tee:
         self.send = send
         self.loop = loop
         self.open: dict[str, Open] = {}
+        self.finished = 0
         self.connected: dict[str, int] = {}
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Write the request down as the client sent it, and turn it towards its upstream."""
         request = flow.request
+        if flow.response:  # it was refused (`harness.record.gate`)
+            return
         if request.method == PREFACE:
             self.send(plain(Kind.NOTE, "a client spoke HTTP/2 without TLS, which cannot be recorded"))
             return
@@ -146,7 +152,7 @@ class Tee:
         if not (exchange := self.open.pop(flow.id, None)):
             return
         exchange.connected = exchange.connected or self.connected.get(flow.server_conn.id, 0)
-        if how is How.ERROR and not exchange.connected and message != CLIENT_LEFT:
+        if how is How.ERROR and not exchange.connected and not message.startswith(LEFT):
             answer_for(exchange, message, now)
         self.hand_over(exchange, how, message, now)
 
@@ -168,6 +174,7 @@ class Tee:
             "connected": exchange.connected,
             "error_bound": self.loop.bound_since(exchange.t0),
         }
+        self.finished += 1
         self.send(encode(head, exchange.body, exchange.stamps, exchange.chunks))
 
     def pass_by(self, exchange: Open, why: str) -> None:
@@ -177,9 +184,9 @@ class Tee:
 
     def interrupt(self) -> None:
         """Hand over everything that is open: the recorder stops."""
-        for exchange in self.open.values():
+        while self.open:
+            _, exchange = self.open.popitem()
             self.hand_over(exchange, How.STOP, "", self.loop.returned)
-        self.open.clear()
 
     def give_up(self, client: str) -> list[str]:
         """Hand over what is open of a client whose connection mitmproxy has lost control of; what that is."""
@@ -232,7 +239,7 @@ def why_no_exchange(method: str, message: str) -> str:
     """
     if method.upper() == "CONNECT":
         return "a CONNECT is for proxies, and this is reached as a server; not recorded"
-    if message in ("", CLIENT_LEFT) or "closed connection" in message:
+    if not message or message.startswith(LEFT) or "closed connection" in message:
         return "the request was never whole; not recorded"
     return f"not recorded ({told(message, connected=True)})"
 

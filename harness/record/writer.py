@@ -1,45 +1,59 @@
 """The writer process: takes finished exchanges, masks their secrets, derives, stores, and says so.
 
 `python -m harness.record.writer FD` reads one JSON line from stdin (`Settings`), says `{"ready": true,
-"capture": ID}` or `{"failed": TEXT, "code": CODE}` on stdout, and at the end what it stored. It ends with
-the socket FD and not with its supervisor: what the proxy handed over is stored, whatever happens to that one.
+"capture": ID}` or `{"failed": TEXT, "code": CODE}` on stdout, `{"db": PATH}` where it goes on in another
+file, and at the end what it stored. It ends with the socket FD and not with its supervisor: what the proxy
+handed over is stored, whatever happens to that one.
+
+What cannot be stored is told of and counted, and the next exchange is tried all the same. Unless traffic
+is to pass even so, the proxy is told as well, on the same socket.
 
 Nothing is printed or stored before it is masked. The process steps back behind the proxy, whose stamps
 must not wait for it.
 """
 
 import os
+import socket
 import sqlite3
 import sys
+import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
-from harness.core.derive import Derived, derive
-from harness.core.errors import HarnessError
+from harness.core.derive import Derived
+from harness.core.errors import HarnessError, NotRecorded
 from harness.core.exchange import Exchange, State
 from harness.core.masks import Tally
-from harness.core.redaction import ACROSS, Redactor, Rules
+from harness.core.redaction import Redactor, Rules
 from harness.core.run_secrets import RunSecrets, secrets_of
-from harness.core.visible import visible
+from harness.core.visible import counted, visible
 from harness.record import console
 from harness.record.anchor import Anchor
 from harness.record.build import exchange_of
 from harness.record.cost import Account, cost_lines
 from harness.record.ends import How, is_framed, state_of
 from harness.record.feed import Feed
+from harness.record.losses import Losses
 from harness.record.message import CutShort, Kind, Message, read
-from harness.record.process import begin, say
+from harness.record.policy import Policy
+from harness.record.process import begin, describe, say
+from harness.record.source import Source
 from harness.record.upstream import Upstream
+from harness.store.appender import is_busy
 from harness.store.capture import Capture
 from harness.store.writer import RecordingWriter
 
 BUFFER = 1024 * 1024
 STEP_BACK = 10
 """Of the 19 steps of `nice`: a tenth of a contended CPU, enough to keep up in the long run."""
+
+LOCKED_S = 1.0
+"""How long another program may hold the file before that is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +72,7 @@ class Settings:
     rules: Rules | None
     lines: str
     check: Sequence[str] = ()
+    policy: Policy = Policy.STOP
     stats: bool = False
 
     @classmethod
@@ -66,7 +81,7 @@ class Settings:
         upstreams = tuple(Upstream(**upstream) for upstream in data["upstreams"])
         changed = {"db": Path(data["db"]), "upstreams": upstreams, "anchor": Anchor(**data["anchor"])}
         rules = None if data["rules"] is None else Rules.from_json(data["rules"])
-        return cls(**{**data, **changed, "rules": rules})
+        return cls(**{**data, **changed, "rules": rules, "policy": Policy(data["policy"])})
 
     def redactor(self) -> Redactor:
         """What masks all that is stored and printed."""
@@ -93,9 +108,11 @@ class Writer:
     """Stores what the messages say.
 
     `states` counts exchanges, `troubles` what may be missing, `masked_places` secrets by rule.
+
+    `losses` tells of what could not be stored; `refuse` is told why something cannot be stored.
     """
 
-    def __init__(self, settings: Settings, recording: RecordingWriter) -> None:
+    def __init__(self, settings: Settings, recording: RecordingWriter, refuse: Callable[[str], None]) -> None:
         self.settings = settings
         self.recording = recording
         self.upstreams = {upstream.name: upstream for upstream in settings.upstreams}
@@ -104,6 +121,7 @@ class Writer:
         self.masked_places: Tally = Counter()
         self.troubles = 0
         self.account = Account()
+        self.losses = Losses(refuse)
         self.feed = Feed(settings.check, self.tell) if settings.check else None
 
     def take_all(self, source: BinaryIO) -> None:
@@ -128,13 +146,47 @@ class Writer:
                 self.trouble(message.head["text"])
 
     def store(self, message: Message) -> None:
-        """Mask, derive, judge, store, and say so."""
-        raw = exchange_of(message, self.upstreams, self.settings.anchor)
-        masked, derived = self.masked(raw)
-        exchange = judged(masked, derived, message.head)
-        number = self.recording.add(exchange, derived, self.masked_places)
+        """Mask, derive, judge, store, and say so; or say that it cannot be."""
+        try:
+            exchange, derived = self.judged(message)
+            number = self.added(exchange, derived)
+        except NotRecorded as error:
+            self.lose(message, str(error))
+        except Exception as error:  # noqa: BLE001  a rule of the user's, or a body that nobody thought of
+            self.lose(message, f"masking or deriving fails: {describe(type(error), error.__traceback__)}")
+        else:
+            self.stored(number, exchange, derived)
+
+    def judged(self, message: Message) -> tuple[Exchange, Derived]:
+        """The exchange of a message, masked, with its state, and what follows from it."""
+        masked, derived = self.masked(exchange_of(message, self.upstreams, self.settings.anchor))
+        return judged(masked, derived, message.head), derived
+
+    def added(self, exchange: Exchange, derived: Derived) -> int:
+        """Store an exchange, with patience for a program that holds the file; its id."""
+        self.stay_in_place()
+        deadline = time.monotonic() + self.losses.patience_s
+        told = False
+        while True:
+            try:
+                return self.recording.add(exchange, derived, self.masked_places)
+            except NotRecorded as error:
+                left = deadline - time.monotonic()
+                if not is_busy(error.__cause__):
+                    raise
+                if left <= 0:
+                    self.losses.patience_s = 0.0
+                    raise
+                if not told:
+                    self.tell(f"{error}; waiting for {left:.0f} s")
+                told = True
+
+    def stored(self, number: int, exchange: Exchange, derived: Derived) -> None:
+        """Say what was stored, and have it checked."""
         self.states[exchange.state] += 1
         self.account.add(exchange, derived)
+        if missed := self.losses.over():
+            self.tell(f"storing again; {counted(missed, 'exchange')} could not be stored")
         match self.settings.lines:
             case "text":
                 show(console.line(exchange, derived))
@@ -143,13 +195,47 @@ class Writer:
         if self.feed:
             self.feed.offer(replace(exchange, id=number))
 
+    def lose(self, message: Message, reason: str) -> None:
+        """An exchange cannot be stored."""
+        request = message.head["request"]
+        first = self.losses.count(reason)
+        if first or self.settings.lines != "none":
+            try:
+                self.tell(f"NOT RECORDED: {request['method']} {request['path']}: {reason}")
+            except Exception:  # noqa: BLE001  what cannot be masked is not shown
+                show(f"harness record: NOT RECORDED: an exchange with {request['upstream']}: {reason}")
+
+    def stay_in_place(self) -> None:
+        """If the file was removed or replaced, go on in another, with all that was stored."""
+        if not self.recording.in_place:
+            was = self.recording.path
+            kept = self.recording.move()
+            say(db=str(kept))
+            reason = f"{was} was removed or replaced while it was written: what was recorded is in {kept}"
+            self.tell(reason)
+            self.losses.note(reason)
+
+    def look_around(self) -> None:
+        """While nothing comes: see whether the file is still there."""
+        try:
+            self.stay_in_place()
+        except NotRecorded as error:
+            if self.losses.note(str(error)):
+                self.tell(f"NOT RECORDED: {error}")
+
+    def close(self) -> None:
+        """Leave one file, wherever it is."""
+        try:
+            self.stay_in_place()
+            self.recording.close()
+        except HarnessError as error:
+            self.trouble(str(error))
+
     def masked(self, raw: Exchange) -> tuple[Exchange, Derived]:
         """An exchange without its secrets, and what follows from it."""
-        masked, found = self.redactor.exchange(raw)
-        derived = derive(masked)
-        masked, said = self.redactor.across_events(masked, derived)
-        self.masked_places += found + Counter({ACROSS: said})
-        return masked, derive(masked) if said else derived
+        masked, derived, found = self.redactor.whole(raw)
+        self.masked_places += found
+        return masked, derived
 
     def tell_cost(self) -> None:
         """Say what recording has cost so far, where that is asked for and it has gone on."""
@@ -212,20 +298,42 @@ def main() -> int:
 
 def record(settings: Settings, descriptor: int) -> int:
     """Open the recording, store what comes, and report; the exit code."""
-    with os.fdopen(descriptor, "rb", BUFFER) as source, RecordingWriter(settings.db) as recording:
+    end = socket.socket(fileno=descriptor)
+    recording = RecordingWriter(settings.db)
+    try:
         capture = recording.start_capture(settings.capture())
-        writer = Writer(settings, recording)
-        say(ready=True, capture=capture)
+    except BaseException:
+        recording.close()
+        raise
+    recording.wait_at_most(LOCKED_S)
+    writer = Writer(settings, recording, refuser(end, settings.policy))
+    say(ready=True, capture=capture)
+    with end, BufferedReader(Source(end, writer.look_around), BUFFER) as source:
         writer.take_all(source)
+    writer.close()
+    losses = writer.losses
     say(
         states=dict(writer.states),
         troubles=writer.troubles,
         masked=dict(writer.masked_places),
+        lost=losses.lost,
+        reasons=list(losses.reasons),
         cost=writer.account.report(),
     )
     if writer.feed:  # all is stored by now, and told
         say(check=writer.feed.report())
-    return 4 if writer.troubles else 0
+    return 4 if writer.troubles or losses.reasons else 0
+
+
+def refuser(end: socket.socket, policy: Policy) -> Callable[[str], None]:
+    """What tells the proxy why traffic must stop, if it must."""
+
+    def refuse(reason: str) -> None:
+        if policy is Policy.STOP:
+            with suppress(OSError):  # it is gone
+                end.sendall(f"{visible(reason)}\n".encode())
+
+    return refuse
 
 
 if __name__ == "__main__":

@@ -16,11 +16,11 @@ HARNESS = Request("GET", "http://harness/")
 
 
 class Recorded:
-    """An exchange packed for playing. The playback for an ordinary client is made at once."""
+    """An exchange packed for playing. `at_once`: the playback for an ordinary client is made already."""
 
     __slots__ = ("blob", "ends", "exchange", "keep_connect", "made", "offsets")
 
-    def __init__(self, exchange: Exchange, *, keep_connect: bool) -> None:
+    def __init__(self, exchange: Exchange, *, keep_connect: bool, at_once: bool = True) -> None:
         chunks = exchange.response.chunks if exchange.response else ()
         self.blob = b"".join(data for _, data in chunks)
         self.offsets = array("q", (offset_ns for offset_ns, _ in chunks))
@@ -28,8 +28,9 @@ class Recorded:
         self.exchange = without_chunks(exchange)
         self.keep_connect = keep_connect
         self.made: dict[tuple[bool, bool, bool], Playback] = {}
-        encoding = self.encoding()
-        self.playback(Client(accepts=encoding))
+        if at_once:
+            client = Client(accepts=self.encoding())
+            self.made[self.kind(client)] = playback(exchange, client, keep_connect=keep_connect)
 
     def encoding(self) -> str | None:
         """The recorded content-encoding."""
@@ -38,11 +39,19 @@ class Recorded:
 
     def playback(self, client: Client) -> Playback:
         """The playback for a client; the same for all clients that need the same bytes."""
-        encoding = self.encoding()
-        kind = (client.http10, client.head, bool(encoding) and client.takes(encoding or ""))
+        kind = self.kind(client)
         if kind not in self.made:
             self.made[kind] = playback(self.whole(), client, keep_connect=self.keep_connect)
         return self.made[kind]
+
+    def kind(self, client: Client) -> tuple[bool, bool, bool]:
+        """What of a client decides which bytes it needs."""
+        encoding = self.encoding()
+        return client.http10, client.head, bool(encoding) and client.takes(encoding or "")
+
+    def marked(self, mark: tuple[str, str], client: Client) -> Playback:
+        """The playback for a client with one more header."""
+        return playback(marked(self.whole(), mark), client, keep_connect=self.keep_connect)
 
     def whole(self) -> Exchange:
         """The exchange with its chunks again."""
@@ -60,6 +69,14 @@ def without_chunks(exchange: Exchange) -> Exchange:
     if exchange.response is None:
         return exchange
     return replace(exchange, response=replace(exchange.response, chunks=()))
+
+
+def marked(exchange: Exchange, mark: tuple[str, str]) -> Exchange:
+    """An exchange whose response has one more header; one without a response stays as it is."""
+    if exchange.response is None:
+        return exchange
+    response = replace(exchange.response, headers=(*exchange.response.headers, mark))
+    return replace(exchange, response=response)
 
 
 def instant(

@@ -12,7 +12,7 @@ import struct
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Protocol, cast
 
 from harness.replay.arrival import READ_BYTES, Arrival
 from harness.replay.pacer import Pacer, Play, Wire
@@ -30,14 +30,34 @@ READ = memoryview(bytearray(READ_BYTES))
 """What was read is taken over at once: all connections share the room for it."""
 
 
+class Playing(Protocol):
+    """An answer under way, as its connection sees it. `blocked`: the client reads slowly."""
+
+    blocked: bool
+
+    def caught_up(self, pacer: Pacer) -> None:
+        """The client has caught up."""
+
+    def client_left(self) -> None:
+        """The client is gone before the end."""
+
+
+type Begin = Callable[[asyncio.Transport, Callable[[], None]], Playing]
+"""Begins to answer on a client's transport; calls what it is given after the end."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a request gets: a playback at a speed, or, `instant`, all of its bytes now; whose, by `label`."""
+    """What a request gets: a playback at a speed, or, `instant`, all of its bytes now; whose, by `label`.
+
+    With `begin`, it comes from elsewhere, and the playback only says how the connection ends.
+    """
 
     playback: Playback
     speed: float = 1.0
     instant: bool = False
     label: str = ""
+    begin: Begin | None = None
 
 
 type MakePlay = Callable[[Incoming, Answer, Wire, Callable[[], None]], Play]
@@ -66,7 +86,7 @@ class Connection(asyncio.BufferedProtocol):
         self.open_connections = open_connections
         self.reader = RequestReader()
         self.waiting: deque[Incoming] = deque()
-        self.play: Play | None = None
+        self.play: Playing | None = None
         self.full = False
         self.fd = -1
 
@@ -98,7 +118,7 @@ class Connection(asyncio.BufferedProtocol):
         """The client has caught up."""
         self.full = False
         if self.play is not None and self.play.blocked:
-            self.pacer.resume(self.play)
+            self.play.caught_up(self.pacer)
         self.go_on()
 
     def get_buffer(self, _sizehint: int) -> memoryview:
@@ -137,8 +157,11 @@ class Connection(asyncio.BufferedProtocol):
             self.finish(ending, keep_alive=incoming.keep_alive)
             self.go_on()
 
-        self.play = self.new_play(incoming, answer, self, ended)
-        self.pacer.add(self.play)
+        if answer.begin is not None:
+            self.play = answer.begin(self.transport, ended)
+            return
+        self.play = play = self.new_play(incoming, answer, self, ended)
+        self.pacer.add(play)
 
     def finish(self, ending: Ending, *, keep_alive: bool) -> None:
         """After an answer: break the connection, close it, or keep it."""

@@ -11,9 +11,10 @@ from threading import Thread
 from types import TracebackType
 from typing import Self
 
+from harness.core.miss import Miss
 from harness.replay.answers import Recorded
-from harness.replay.match import Library, Miss
-from harness.replay.service import Outcome, Service, Settings, loop_factory
+from harness.replay.match import Library
+from harness.replay.service import Ears, Outcome, Service, Settings, loop_factory
 
 
 class Embedded:
@@ -27,7 +28,7 @@ class Embedded:
     ) -> None:
         self.library = library
         self.settings = settings
-        self.on_miss = on_miss
+        self.ears = Ears(on_miss)
         self.stopping: Callable[[], object] = nothing
         self.ready: Future[str] = Future()
         self.ended: Future[Outcome] = Future()
@@ -52,7 +53,7 @@ class Embedded:
     async def serve(self) -> None:
         """The life of the server. What goes wrong is told to whoever waits for it."""
         try:
-            service = Service(self.library, self.settings, self.on_miss)
+            service = Service(self.library, self.settings, self.ears)
             url = await service.listen()
         except BaseException as error:  # noqa: BLE001  it is raised in the thread that started this one
             self.ready.set_exception(error)

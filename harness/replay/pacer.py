@@ -129,6 +129,10 @@ class Play:
         """Whether everything was written."""
         return self.part == len(self.due)
 
+    def caught_up(self, pacer: "Pacer") -> None:
+        """The reader was slow and is not any more."""
+        pacer.resume(self)
+
     def client_left(self) -> None:
         """The connection is gone before the last part; nothing of it is kept here."""
 

@@ -13,7 +13,7 @@ from http.client import responses as reasons
 from itertools import accumulate
 
 from harness.core.encoding import decode_chunks, encoding_of
-from harness.core.exchange import Exchange, Response, State, header
+from harness.core.exchange import RESET, Exchange, Response, State, header
 
 HOP_BY_HOP = frozenset(
     {
@@ -97,7 +97,8 @@ def playback(exchange: Exchange, client: Client, *, keep_connect: bool = False) 
     """
     shift = 0 if keep_connect else exchange.connect_ns
     if exchange.response is None:
-        return assemble([(exchange.end_ns, b"")], Ending.CLOSE, shift)
+        ending = Ending.RESET if exchange.error == RESET else Ending.CLOSE
+        return assemble([(exchange.end_ns, b"")], ending, shift)
     response = decoded_for(with_true_length(exchange, exchange.response), client)
     framing = framing_of(response, exchange.state, client)
     ending = ending_of(exchange, framing, client)
@@ -152,11 +153,12 @@ def ending_of(exchange: Exchange, framing: Framing, client: Client) -> Ending:
     """Whether the connection is kept, closed, or broken after the last recorded byte.
 
     A cut is told by the missing end of the framing; where the framing has none, only a reset tells.
+    What the upstream broke is broken.
     """
     if exchange.response is not None and exchange.response.status < 200:
         return Ending.CLOSE
     broken = exchange.state in (State.UPSTREAM_CUT, State.UPSTREAM_ERROR)
-    if broken and framing is Framing.UNTIL_CLOSE:
+    if broken and (framing is Framing.UNTIL_CLOSE or exchange.error == RESET):
         return Ending.RESET
     if broken or framing is Framing.UNTIL_CLOSE or client.http10:
         return Ending.CLOSE

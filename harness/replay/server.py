@@ -6,35 +6,66 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import reduce
 from operator import or_
 from pathlib import Path
 
+from harness.core.matching.matcher import Matching
+from harness.core.matching.rules import MatchRules
+from harness.core.miss import Miss, miss_text
 from harness.core.redaction import Rules
 from harness.core.run_secrets import RunSecrets, secrets_of
 from harness.core.visible import counted
 from harness.replay.answers import Recorded
 from harness.replay.guard import Guard
-from harness.replay.match import Library, Miss
-from harness.replay.service import Outcome, Service, Settings, loop_factory
-from harness.replay.site import miss_text
+from harness.replay.match import Library, Order
+from harness.replay.service import Ears, Outcome, Service, Settings, loop_factory
 from harness.store.open import open_recording
 from harness.store.recording import Recording
 
+MADE_AT_ONCE = 2000
+"""Exchanges whose playbacks are made before the server listens; those of others when they are asked for."""
 
-def load(paths: Iterable[Path], *, keep_connect: bool) -> Library[Recorded]:
+
+def load(
+    paths: Iterable[Path],
+    *,
+    keep_connect: bool,
+    rules: MatchRules | None = None,
+    order: Order | None = None,
+) -> Library[Recorded]:
     """All exchanges of some recordings, in their order; labels are ids behind `prefixes_of`."""
     files = list(dict.fromkeys(paths))
     with ExitStack() as stack:
         recordings = [stack.enter_context(open_recording(path)) for path in files]
-        library: Library[Recorded] = Library(rules_of(recordings), RunSecrets(secrets_of(os.environ)))
+        known = RunSecrets(secrets_of(os.environ))
+        library: Library[Recorded] = Library(rules_of(recordings), known, Matching(rules), order)
         for prefix, recording in zip(prefixes_of(files), recordings, strict=True):
+            masked = masked_captures(recording, library.redactor.rules)
             for exchange in recording.exchanges():
-                answer = Recorded(exchange, keep_connect=keep_connect)
-                library.add(f"{prefix}{exchange.id}", exchange, answer)
+                early = len(library.by_label) < MADE_AT_ONCE
+                answer = Recorded(exchange, keep_connect=keep_connect, at_once=early)
+                label = f"{prefix}{exchange.id}"
+                library.add(label, exchange, answer, masked=exchange.capture in masked)
     return library
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Nothing that is loaded becomes garbage: the collector need not look at all of it again and again."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def masked_captures(recording: Recording, rules: Rules) -> frozenset[int]:
+    """The captures whose requests went through these very rules, so that they need not go again."""
+    return frozenset(capture.id for capture in recording.captures() if capture.redaction == rules)
 
 
 def prefixes_of(files: Sequence[Path]) -> list[str]:
@@ -77,7 +108,7 @@ async def serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     raise_file_limit()
-    service = Service(library, settings, tell_miss, guard)
+    service = Service(library, settings, Ears(tell_miss, tell), guard)
     url = await service.listen()
     keep_out_of_collection()
     print(f"harness replay: listening on {url} ({counted(len(library.by_label), 'exchange')})", flush=True)
@@ -102,7 +133,6 @@ async def until_ended(stop: asyncio.Event, program: Awaitable[int] | None) -> in
 
 def keep_out_of_collection() -> None:
     """What is loaded stays for good: the garbage collector need not walk through it again and again."""
-    gc.collect()
     gc.freeze()
 
 
@@ -116,6 +146,11 @@ def raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def tell(line: str) -> None:
+    """Say something on stderr at once."""
+    print(f"harness replay: {line}", file=sys.stderr, flush=True)
+
+
 def tell_miss(miss: Miss) -> None:
-    """Say on stderr that a request missed, at once."""
-    print(f"harness replay: miss: {miss_text(miss)}", file=sys.stderr, flush=True)
+    """Say on stderr that a request missed, and what was near."""
+    tell(f"miss: {miss_text(miss)}")

@@ -6,8 +6,8 @@ It says nothing, and leaves signals and the process alone: those are of whoever 
 
 import asyncio
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import Field
@@ -16,17 +16,22 @@ from harness.core.admin import Refusals, WriteLateness
 from harness.core.document import Document
 from harness.core.errors import BadInput
 from harness.core.fault_rules import Rule
+from harness.core.miss import Miss, summed
 from harness.core.url import server_url
 from harness.kernel_stamps import enable
 from harness.replay.answers import Recorded
 from harness.replay.connection import Connection, make_play
+from harness.replay.cursors import SessionOf, everybody
 from harness.replay.door import Door
 from harness.replay.freshness import NO_DEMANDS, Demands, stale_lines
 from harness.replay.gate import NO_LIMITS, Limits
 from harness.replay.guard import Guard
-from harness.replay.match import Library, Miss
+from harness.replay.instead import Instead, fuzzy
+from harness.replay.match import Library
 from harness.replay.pacer import Pacer
-from harness.replay.site import Site, endpoint, write_lateness
+from harness.replay.relay import Target, forwarding
+from harness.replay.simulate import simulation
+from harness.replay.site import Site, Terms, endpoint, write_lateness
 from harness.replay.write_log import WriteLog
 
 BACKLOG = 4096
@@ -38,7 +43,8 @@ class Settings:
 
     `write_log` is a file for the times of all writes (`harness.replay.write_log`); None: no log. So many
     `kept_requests` are told at `/__admin/received`. `faults` are the rules at the start, `limits` what is
-    asked of clients, `demands` what fails a run beside misses.
+    asked of clients, `session_of` tells them apart. Misses are simulated, or go to the recorder of their
+    upstream. `demands` is what fails a run beside misses.
     """
 
     host: str = "127.0.0.1"
@@ -48,12 +54,17 @@ class Settings:
     kept_requests: int = 0
     faults: tuple[Rule, ...] = ()
     limits: Limits = NO_LIMITS
+    session_of: SessionOf = everybody
+    simulate: bool = False
+    recorders: Mapping[str, Target] = field(default_factory=dict)
     demands: Demands = NO_DEMANDS
 
 
 class Outcome(Document):
     """How a run went. `program_code`: exit code of the program that ran on it (0 where there was none).
 
+    `misses`: the latest, as people read them, and how often each came. `instead`: how many requests were
+    answered in place of a miss, by how (`fuzzy`, `simulated`, `recorded`).
     `faults`, `unfit_faults`: how often each fault was played, or did not fit its answer; `idle_faults`:
     the rules that never played theirs. `stale` are the exchanges that are too old, `strict` says whether
     unused ones fail the run.
@@ -67,6 +78,8 @@ class Outcome(Document):
     lateness: WriteLateness
     program_code: int
     invalid: int = 0
+    misses: dict[str, int] = Field(default_factory=dict)
+    instead: dict[str, int] = Field(default_factory=dict)
     faults: dict[str, int] = Field(default_factory=dict)
     unfit_faults: dict[str, int] = Field(default_factory=dict)
     idle_faults: tuple[str, ...] = ()
@@ -81,20 +94,33 @@ class Outcome(Document):
         return self.program_code or int(self.missed + self.invalid > 0 or unused or bool(self.stale))
 
 
+def nobody(_: object) -> None:
+    """Hear nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ears:
+    """Who hears of every miss, and, in a line, of every answer that was given in place of one."""
+
+    miss: Callable[[Miss], None] = nobody
+    instead: Callable[[str], None] = nobody
+
+
 class Service:
-    """Serves a library. `on_miss` hears of every miss; what `guard` finds wrong is answered with 400."""
+    """Serves a library. What `guard` finds wrong is answered with 400."""
 
     def __init__(
         self,
         library: Library[Recorded],
         settings: Settings,
-        on_miss: Callable[[Miss], None],
+        ears: Ears,
         guard: Guard | None = None,
     ) -> None:
         self.library = library
         self.settings = settings
         self.pacer = Pacer(asyncio.get_running_loop())
-        self.site = Site(library, self.pacer.lateness, settings.speed, on_miss, guard)
+        self.site = Site(library, self.pacer.lateness, settings.speed, ears.miss, guard)
+        self.site.terms = terms_of(library, settings, ears)
         self.site.keep_requests(settings.kept_requests)
         self.door = Door(self.site, library, settings.limits, settings.faults)
         self.connections: set[Connection] = set()
@@ -135,6 +161,8 @@ class Service:
             lateness=write_lateness(self.site.lateness),
             program_code=code,
             invalid=guard.invalid if guard else 0,
+            misses=summed(tally.misses),
+            instead=dict(tally.instead),
             faults=dict(self.door.faults.played),
             unfit_faults=dict(self.door.faults.unfit),
             idle_faults=self.door.faults.idle(),
@@ -142,6 +170,18 @@ class Service:
             stale=stale_lines(self.library, self.settings.demands.fresh_from_ns),
             strict=self.settings.demands.strict,
         )
+
+
+def terms_of(library: Library[Recorded], settings: Settings, ears: Ears) -> Terms:
+    """What is agreed beside matching. What misses are answered with is prepared here."""
+    instead: list[Instead] = []
+    if library.matching.rules.fuzzy is not None:
+        instead.append(fuzzy(library, settings.speed))
+    if settings.recorders:
+        instead.append(forwarding(library, settings.recorders))
+    if settings.simulate:
+        instead.append(simulation(library, settings.speed))
+    return Terms(settings.session_of, instead, ears.instead)
 
 
 async def listen(factory: Callable[[], Connection], settings: Settings) -> asyncio.Server:

@@ -5,16 +5,14 @@ which is a 404 in OpenAI's error form that names the nearest recording and the d
 """
 
 import json
-from collections import deque
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 from harness import __version__
 from harness.core.admin import (
-    FieldDifference,
     Health,
     Invalid,
-    MissedRequest,
     Received,
     ReceivedRequest,
     Timing,
@@ -26,12 +24,15 @@ from harness.core.admin import (
 from harness.core.document import Document
 from harness.core.exchange import header
 from harness.core.interchange import request_line
+from harness.core.miss import Miss, miss_line, missed_request
 from harness.core.visible import visible
 from harness.replay.answers import Recorded, instant
 from harness.replay.connection import Answer
+from harness.replay.cursors import SessionOf, everybody
 from harness.replay.errors import openai_error
 from harness.replay.guard import Guard
-from harness.replay.match import Entry, Library, Miss
+from harness.replay.instead import Instead
+from harness.replay.match import Entry, Library
 from harness.replay.pacer import Lateness
 from harness.replay.playback import Client, Playback
 from harness.replay.reader import Incoming
@@ -40,7 +41,6 @@ CHOICE_HEADER = "x-harness-exchange"
 """A request with this header gets the exchange that it names, whatever else it asks."""
 ADMIN = "/__admin/"
 MISSES_KEPT = 100
-SHOWN_DIFFERENCES = 5
 ANY_CLIENT = Client()
 NONE_INVALID = Invalid(count=0, requests=())
 REFUSALS = {
@@ -53,18 +53,34 @@ REFUSALS = {
 
 @dataclass(slots=True)
 class Tally:
-    """What happened so far: requests (without those to `/__admin`), answers, and the latest misses."""
+    """What happened so far: requests (without those to `/__admin`), answers, and the latest misses.
+
+    `instead`: what came in place of misses, by its word.
+    """
 
     requests: int = 0
     answered: int = 0
     missed: int = 0
     misses: deque[Miss] = field(default_factory=lambda: deque(maxlen=MISSES_KEPT))
+    instead: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What is agreed beside matching: which session a request belongs to, and what comes in place of misses.
+
+    The first of `instead` that has an answer gives it, and `on_instead` hears of it in one line.
+    """
+
+    session_of: SessionOf = everybody
+    instead: Sequence[Instead] = ()
+    on_instead: Callable[[str], None] = lambda _: None
 
 
 class Site:
     """Answers requests from a library of recorded exchanges, those that `guard` (if any) lets through.
 
-    `on_miss` hears of every miss.
+    `on_miss` hears of every miss. `terms` may be set before the first request.
     """
 
     def __init__(
@@ -75,6 +91,7 @@ class Site:
         on_miss: Callable[[Miss], None],
         guard: Guard | None = None,
     ) -> None:
+        self.terms = Terms()
         self.guard = guard
         self.latest: deque[Incoming] = deque(maxlen=0)
         self.library = library
@@ -109,25 +126,32 @@ class Site:
             return Answer(found.answer.playback(incoming.client), self.speed, label=found.label)
         if incoming.request.method == "OPTIONS":
             return Answer(preflight(incoming), instant=True)
-        return self.missed(found, incoming.client)
+        return self.missed(found, incoming)
 
     def find(self, incoming: Incoming) -> Entry[Recorded] | Miss:
         """The entry that the request names, or the one that matches; for HEAD, that of the GET will do."""
         label = header(incoming.request.headers, CHOICE_HEADER)
         if label is not None:
             return self.library.named(label, incoming.request)
-        found = self.library.find(incoming.request)
+        session = self.terms.session_of(incoming.request)
+        found = self.library.find(incoming.request, session)
         if isinstance(found, Miss) and incoming.client.head:
-            as_get = self.library.find(replace(incoming.request, method="GET"))
+            as_get = self.library.find(replace(incoming.request, method="GET"), session)
             return as_get if isinstance(as_get, Entry) else found
         return found
 
-    def missed(self, miss: Miss, client: Client) -> Answer:
-        """Count a miss, tell of it, and answer 404."""
+    def missed(self, miss: Miss, incoming: Incoming) -> Answer:
+        """What comes in place of a miss; else count it, tell of it, and answer 404."""
+        session = self.terms.session_of(incoming.request)
+        given = next(filter(None, (give(miss, incoming, session) for give in self.terms.instead)), None)
+        if given is not None:
+            self.tally.instead[given.word] += 1
+            self.terms.on_instead(visible(f"{given.word}: {miss.asked}: {given.words}"))
+            return given.answer
         self.tally.missed += 1
         self.tally.misses.append(miss)
         self.on_miss(miss)
-        return Answer(instant(404, miss_body(miss), client), instant=True)
+        return Answer(instant(404, miss_body(miss), incoming.client), instant=True)
 
     def refuse(self, status: int) -> Answer:
         """The answer to a request that was not read to its end."""
@@ -210,27 +234,6 @@ def milliseconds(ns: float | None) -> float | None:
     return None if ns is None else round(ns / 1e6, 4)
 
 
-def miss_text(miss: Miss) -> str:
-    """A miss in one line: the request, why, and what differs from the nearest recording."""
-    line = visible(f"{miss.request.method} {miss.request.path}: {miss.reason}")
-    if miss.nearest is None:
-        return line
-    shown = "; ".join(map(str, miss.different[:SHOWN_DIFFERENCES]))
-    more = len(miss.different) - SHOWN_DIFFERENCES
-    return f"{line}; nearest is exchange {miss.nearest}: {shown}" + (f"; and {more} more" if more > 0 else "")
-
-
-def missed_request(miss: Miss) -> MissedRequest:
-    """A miss for machines."""
-    return MissedRequest(
-        request=f"{miss.request.method} {miss.request.path}",
-        reason=miss.reason,
-        nearest=miss.nearest,
-        differences=tuple(FieldDifference(**asdict(difference)) for difference in miss.different),
-    )
-
-
 def miss_body(miss: Miss) -> bytes:
-    """The body of a miss: OpenAI's error form, with the nearest recording and the differences beside it."""
-    details = missed_request(miss).model_dump(mode="json")
-    return openai_error(miss_text(miss), "harness_miss", details)
+    """The body of a miss: OpenAI's error form, with the nearest recordings and the differences beside it."""
+    return openai_error(miss_line(miss), "harness_miss", missed_request(miss).model_dump(mode="json"))

@@ -51,6 +51,10 @@ class Appender:
         assert number is not None
         return number
 
+    def wait_at_most(self, seconds: float) -> None:
+        """From now on, wait so long for another writer."""
+        self._connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         try:
@@ -79,10 +83,15 @@ def check_appendable(path: Path) -> None:
 
 def cannot_be_written(error: OSError | sqlite3.Error) -> str:
     """Why a file cannot be written, for people."""
-    code = getattr(error, "sqlite_errorcode", 0) & PRIMARY
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+    if is_busy(error):
         return "is in use by another program: close that first, or record to another file"
     return f"cannot be written: {getattr(error, 'strerror', None) or error}"
+
+
+def is_busy(error: BaseException | None) -> bool:
+    """Whether another program holds the file, which may pass."""
+    code = getattr(error, "sqlite_errorcode", 0) & PRIMARY
+    return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def opened(path: Path, busy_s: float) -> sqlite3.Connection:

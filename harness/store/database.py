@@ -79,6 +79,12 @@ class DatabaseRecording(Recording):
             (row,) = self._rows("SELECT count(*) AS count FROM exchanges")
             return int(row["count"])
 
+    def states(self, capture: int) -> dict[str, int]:
+        """How many exchanges of a capture ended in each state, most first."""
+        counted = "SELECT state, count(*) FROM exchanges WHERE capture_id = ? GROUP BY state ORDER BY 2 DESC"
+        with self._telling():
+            return {row["state"]: row["count(*)"] for row in self._rows(counted, capture)}
+
     def exchanges(self, only: Container[int] | None = None) -> Iterator[Exchange]:
         """Exchanges in recorded order. Only their ids are held, so no lock is kept while the caller works."""
         with self._telling():

@@ -4,7 +4,9 @@ The law of this file: what comes out is a new file that takes its name when it i
 change happened or did not, and what was removed is in no free page of it. Exchanges keep their ids.
 """
 
+import json
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from os import getpid
@@ -15,15 +17,22 @@ from harness.core.derive import derive
 from harness.core.errors import BadInput
 from harness.core.exchange import Exchange
 from harness.core.interchange import to_line
+from harness.core.masks import Tally
+from harness.core.redaction import Redactor
 from harness.store.appender import Appender, cannot_be_written, settle
+from harness.store.capture import Capture
 from harness.store.files import replaced
 from harness.store.open import head_of, open_recording
-from harness.store.rows import exchange_row
+from harness.store.rows import Row, capture_of, exchange_row
 from harness.store.snapshot import MAGIC, Snapshot, state_of
 from harness.store.transfer import SOURCE, transfer
 from harness.store.writer import append, insert_pieces
 
 type Change = Callable[[Exchange], Exchange]
+
+REDACTED = """
+UPDATE captures SET upstreams = :upstreams, redaction = :redaction, masked = :masked WHERE id = :id
+"""
 
 KEPT = ("capture_id", "position")
 """Columns of an exchange that stay as they are when another takes its place."""
@@ -59,6 +68,15 @@ class Editor(Appender):
                 self._connection.execute(f"DELETE FROM {table} WHERE exchange_id = ?", [exchange.id])  # noqa: S608  ours
             insert_pieces(self._connection, exchange.id, exchange, derived)
 
+    def note_redaction(self, redactor: Redactor, tallies: Mapping[int, Tally]) -> None:
+        """Note in the captures by which rules they are redacted now, with what was masked (by capture)."""
+        with self._transaction():
+            cursor = self._connection.cursor()
+            cursor.row_factory = sqlite3.Row
+            rows = cursor.execute("SELECT * FROM captures").fetchall()
+            noted = (redacted_columns(capture_of(row), redactor, tallies) for row in rows)
+            self._connection.executemany(REDACTED, noted)
+
     def close(self) -> None:
         """Leave one file, without a byte of what was there before."""
         try:
@@ -68,6 +86,13 @@ class Editor(Appender):
             raise BadInput(f"{self.path} {cannot_be_written(error)}") from None
         finally:
             self._connection.close()
+
+
+type Finish = Callable[[Editor], None]
+
+
+def nothing(_: Editor) -> None:
+    """No more is to be done."""
 
 
 def without(path: Path, ids: Collection[int], output: Path) -> None:
@@ -81,8 +106,11 @@ def without(path: Path, ids: Collection[int], output: Path) -> None:
         file.writelines(line for number, line in numbered_lines(path) if number not in ids)
 
 
-def changed(path: Path, change: Change, output: Path) -> int:
-    """Write a recording with its exchanges changed, and say how many were; `output` may be itself."""
+def changed(path: Path, change: Change, output: Path, finish: Finish = nothing) -> int:
+    """Write a recording with its exchanges changed, and say how many were; `output` may be itself.
+
+    `finish` may do more to a database once they all are.
+    """
     with open_recording(path) as recording:
         different = (
             (after, after != before) for before in recording.exchanges() for after in [change(before)]
@@ -96,6 +124,7 @@ def changed(path: Path, change: Change, output: Path) -> int:
                 if differs:
                     editor.replace(exchange)
                     count += 1
+            finish(editor)
         return count
 
 
@@ -141,6 +170,19 @@ def divided(path: Path, parts: Mapping[Path, Collection[int]]) -> None:
         else:
             with replaced(output) as file:
                 file.writelines(line for number, line in numbered_lines(path) if number in ids)
+
+
+def redacted_columns(capture: Capture, redactor: Redactor, tallies: Mapping[int, Tally]) -> Row:
+    """What a capture says of its redaction afterwards."""
+    rules = redactor.rules if capture.redaction is None else capture.redaction | redactor.rules
+    masked = Counter(capture.masked) + Counter(tallies.get(capture.id, {}))
+    upstreams = {name: redactor.text(url)[0] for name, url in capture.upstreams.items()}
+    return {
+        "id": capture.id,
+        "upstreams": json.dumps(upstreams),
+        "redaction": rules.to_json(),
+        "masked": json.dumps(masked) if masked else None,
+    }
 
 
 def is_database(path: Path) -> bool:

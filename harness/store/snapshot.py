@@ -21,6 +21,7 @@ from pathlib import Path
 
 from harness import __version__
 from harness.core.errors import BadInput
+from harness.store.place import beside
 from harness.store.schema import APPLICATION_ID, FORMATS, MIGRATION_SET, Formats
 
 MAGIC = b"SQLite format 3\0"
@@ -120,11 +121,6 @@ def needs_copy(path: Path) -> bool:
     """Whether SQLite would have to write, or to trust a log, in order to read this database."""
     with path.open("rb") as file:
         return file.read(HEADER_BYTES)[19] == WAL_FORMAT or beside(path, "-wal").exists()
-
-
-def beside(path: Path, suffix: str) -> Path:
-    """The file that SQLite keeps beside a database."""
-    return path.with_name(path.name + suffix)
 
 
 def copy_database(source: Path, target: Path) -> None:

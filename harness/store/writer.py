@@ -8,13 +8,17 @@ Times are the caller's; the wall clock is read only to note when a capture ended
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping
+from contextlib import closing, suppress
+from itertools import count
 from pathlib import Path
 
 from harness import __version__
 from harness.core.derive import Derived, derive
+from harness.core.errors import NotRecorded
 from harness.core.exchange import Exchange
-from harness.store.appender import BUSY_S, Appender, settle
+from harness.store.appender import BUSY_S, Appender, cannot_be_written, opened, settle
 from harness.store.capture import Capture, now
+from harness.store.place import Place
 from harness.store.rows import capture_row, event_rows, exchange_row
 
 CHUNK = "INSERT INTO chunks (exchange_id, seq, offset_ns, data) VALUES (?, ?, ?, ?)"
@@ -31,12 +35,14 @@ class RecordingWriter(Appender):
         self._capture = 0
         self._started: list[int] = []
         self._position = 0
+        self._place: Place | None = None
 
     def start_capture(self, capture: Capture) -> int:
         """Note that a capture begins; what is added from now on belongs to it. Returns its id."""
         with self._transaction():
             self._capture = self._inserted("captures", capture_row(capture))
         self._started.append(self._capture)
+        self._place = Place.of(self.path)
         self._position = 0
         return self._capture
 
@@ -54,6 +60,31 @@ class RecordingWriter(Appender):
         self._position += 1
         return exchange_id
 
+    @property
+    def in_place(self) -> bool:
+        """Whether the file is still where it was when the capture was started."""
+        return self._place is None or self._place.holds()
+
+    def move(self) -> Path:
+        """Copy all that was stored to a new file beside the old one, and go on there; its path.
+
+        For a file that was removed or replaced: only this connection still holds what was stored.
+        NotRecorded: that cannot be done either.
+        """
+        path = self.path
+        try:
+            path = vacant(self.path)
+            with closing(sqlite3.connect(path)) as copy:
+                self._connection.backup(copy)
+            connection = opened(path, BUSY_S)
+        except (OSError, sqlite3.Error) as error:
+            raise NotRecorded(f"{path} {cannot_be_written(error)}") from error
+        self._connection.close()
+        if self._place:
+            self._place.clear()
+        self.path, self._connection, self._place = path, connection, Place.of(path)
+        return path
+
     def close(self) -> None:
         """End the captures, and leave one file without log where no other program has it open."""
         try:
@@ -63,6 +94,16 @@ class RecordingWriter(Appender):
             settle(self._connection)
         finally:
             self._connection.close()
+
+
+def vacant(path: Path) -> Path:
+    """A new empty file beside this one, which nobody else was given; OSError where there can be none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for number in count(1):
+        name = path.with_name(f"{path.stem}.rescued-{number}{path.suffix}")
+        with suppress(FileExistsError), name.open("xb"):
+            return name
+    raise AssertionError
 
 
 def insert_pieces(

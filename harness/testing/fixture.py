@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from harness.core.errors import HarnessError
+from harness.core.miss import miss_line, miss_text
 from harness.core.record_mode import Act, Asked, RecordMode, act_of, is_ci
 from harness.core.variables import KEYS, PLACEHOLDER, without_proxy
 from harness.core.visible import counted
-from harness.replay.site import miss_text
 from harness.testing.ledger import Ledger, limit_of, lying_in
 from harness.testing.network import Border, blocked
 from harness.testing.places import SUFFIXES
@@ -108,7 +108,7 @@ def fail_for_misses(item: pytest.Item) -> None:
     if replay is None or not replay.misses or replay.plan.allow_misses:
         return
     what = counted(len(replay.misses), "request")
-    first = miss_text(replay.misses[0])
+    first = miss_line(replay.misses[0])
     pytest.fail(f"harness: {what} missed the recording, the first: {first}", pytrace=False)
 
 

@@ -1,18 +1,22 @@
 """What a test's requests go to: a replay in this process, or a recorder beside it."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
 from harness.child import Child, harness_command
 from harness.core.errors import BadInput, MissingExtra, NotRecorded
+from harness.core.miss import Miss
 from harness.core.record_mode import Act
 from harness.core.variables import base_urls, variables_of
 from harness.replay.answers import Recorded
 from harness.replay.embedded import Embedded
-from harness.replay.match import Library, Miss
+from harness.replay.match import Library
+from harness.replay.recorders import recorders
+from harness.replay.relay import Target
+from harness.replay.rules_file import rules_beside
 from harness.replay.server import load
 from harness.replay.service import Settings
 from harness.store.renewal import Renewal
@@ -49,29 +53,36 @@ def serving(act: Act, recordings: Sequence[Path], plan: Plan) -> Iterator[Replay
     BadInput: a recording or an argument cannot be used. NotRecorded: something may be missing.
     """
     files = tuple(recordings)
-    if act is Act.REPLAY:
-        with replaying(files, plan) as replay:
-            yield replay
-        return
-    if len(files) != 1:
-        raise BadInput("only one recording can be recorded into: name it alone")
-    if act is Act.RECORD:
-        with recording(files[0], files, plan) as replay:
-            yield replay
-        return
-    renewal = Renewal(files[0])
-    with recording(renewal.new, files, plan) as replay:
+    if act is not Act.REPLAY:
+        check_recordable(files)
+    with STAGES[act](files, plan) as replay:
         yield replay
-    if reason := renewal.finish(lost=False):
-        raise NotRecorded(f"{files[0]} stays as it was: {reason}")
+
+
+def check_recordable(files: tuple[Path, ...]) -> None:
+    """BadInput where there is not one file to record into; MissingExtra without a recorder."""
+    if len(files) != 1 or files[0].suffix == ".jsonl":
+        raise BadInput("what is recorded goes into one recording (.db): name that alone")
+    if find_spec("mitmproxy") is None:
+        raise MissingExtra(f"recording {files[0]}", "record")
 
 
 @contextmanager
-def replaying(files: tuple[Path, ...], plan: Plan) -> Iterator[Replay]:
+def replaying(
+    files: tuple[Path, ...], plan: Plan, targets: Mapping[str, Target] | None = None
+) -> Iterator[Replay]:
     """Serve recordings from a thread. All variables of SDKs lead here, so that none reaches a real API."""
-    library = load(files, keep_connect=plan.keep_connect)
+    rules = plan.rules(rules_beside(files))
+    library = load(files, keep_connect=plan.keep_connect, rules=rules, order=plan.order())
+    library.upstreams |= dict.fromkeys(targets or ())
+    settings = Settings(
+        speed=plan.speed,
+        faults=plan.fault_rules(),
+        simulate=plan.on_miss == "simulate",
+        recorders=targets or {},
+    )
     misses: list[Miss] = []
-    server = Embedded(library, Settings(speed=plan.speed), misses.append)
+    server = Embedded(library, settings, misses.append)
     url = server.start()
     try:
         urls = base_urls(tuple(library.upstreams), url)
@@ -82,10 +93,32 @@ def replaying(files: tuple[Path, ...], plan: Plan) -> Iterator[Replay]:
 
 
 @contextmanager
+def extending(files: tuple[Path, ...], plan: Plan) -> Iterator[Replay]:
+    """Serve a recording; what misses is asked of the real APIs, and recorded into it."""
+    with recorders(plan.upstreams, files[0], plan.masks()) as targets, replaying(files, plan, targets) as one:
+        yield one
+
+
+@contextmanager
+def beginning(files: tuple[Path, ...], plan: Plan) -> Iterator[Replay]:
+    """Record into a file, which need not be there."""
+    with recording(files[0], files, plan) as replay:
+        yield replay
+
+
+@contextmanager
+def renewing(files: tuple[Path, ...], plan: Plan) -> Iterator[Replay]:
+    """Record anew; the old recording stays until the new one is whole."""
+    renewal = Renewal(files[0])
+    with recording(renewal.new, files, plan) as replay:
+        yield replay
+    if reason := renewal.finish(lost=False):
+        raise NotRecorded(f"{files[0]} stays as it was: {reason}")
+
+
+@contextmanager
 def recording(into: Path, files: tuple[Path, ...], plan: Plan) -> Iterator[Replay]:
     """Record what the real APIs answer, through a recorder of its own."""
-    if find_spec("mitmproxy") is None:
-        raise MissingExtra(f"recording {files[0]}", "record")
     into.parent.mkdir(parents=True, exist_ok=True)
     upstreams = [word for name, url in plan.upstreams.items() for word in ("--upstream", f"{name}={url}")]
     words = (*upstreams, "--db", str(into), "--port", "0", "--quiet", *plan.masks())
@@ -94,3 +127,11 @@ def recording(into: Path, files: tuple[Path, ...], plan: Plan) -> Iterator[Repla
         yield Replay(files, plan, child.url, urls, variables_of(urls))
     if child.process.returncode:
         raise NotRecorded(f"{into}: the recorder ended with code {child.process.returncode}: see its stderr")
+
+
+STAGES: Mapping[Act, Callable[[tuple[Path, ...], Plan], AbstractContextManager[Replay]]] = {
+    Act.REPLAY: replaying,
+    Act.EXTEND: extending,
+    Act.RECORD: beginning,
+    Act.REPLACE: renewing,
+}

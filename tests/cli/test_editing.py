@@ -4,12 +4,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.cli.app import main
+from harness.core.derive import derive
 from harness.core.exchange import Exchange
 from harness.store.open import open_recording
 
@@ -149,3 +151,58 @@ def test_git_shows_recordings_as_text(make_exchange: MakeExchange, write: Write,
         if line[:1] in "+-" and line[:3] not in ("+++", "---")
     ]
     assert changed == ["-Hello", "+Hullo"]
+
+
+KEY = "sk-proj-abcdefghijklmnopqrstuvwx"
+SECRET = "hunter2hunter2hunter2"
+
+
+def leaking(exchange: Exchange) -> Exchange:
+    """An exchange with a key in a header and in its words, and the value of a variable in its body."""
+    request = exchange.request
+    headers = (*request.headers, ("Authorization", f"Bearer {KEY}"))
+    body = request.body.replace(b"[]", f'["{SECRET}"]'.encode())
+    return replace(exchange, request=replace(request, headers=headers, body=body))
+
+
+@pytest.mark.parametrize("name", ["a.db", "a.jsonl"])
+def test_redact(
+    name: str, make_exchange: MakeExchange, write: Write, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setenv("MY_API_KEY", SECRET)
+    told = make_exchange(*KEY, "!")  # a letter an event
+    path = write(
+        leaking(make_exchange("a")),
+        make_exchange("innocent", start=1),
+        replace(told, upstream="é"),
+        name=name,
+    )
+    with open_recording(path) as recording:
+        before = list(recording.exchanges())
+    assert main(["redact", str(path), "--redact-field", "model"]) == 0
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == f"{path}: 3 exchanges changed"
+    assert second.startswith("harness redact: masked ")
+    assert not any(word in path.read_bytes() for word in (KEY.encode(), SECRET.encode(), b"tiny"))
+    with open_recording(path) as recording:
+        after = list(recording.exchanges())
+        captures = recording.captures()
+    assert KEY not in "".join(derive(after[2]).content_text)
+    for one, other in zip(before, after, strict=True):
+        assert one.response
+        assert other.response
+        assert [at for at, _ in one.response.chunks] == [at for at, _ in other.response.chunks]
+    assert [any("model" in rule for rule in capture.masked) for capture in captures] == (
+        [True] if name == "a.db" else []
+    )
+    assert [capture.redaction.names for capture in captures if capture.redaction] == [("model",)] * len(
+        captures
+    )
+    assert main(["scan", str(path)]) == 0
+    assert main(["redact", str(path), "--redact-field", "model"]) == 0
+    assert f"{path}: 0 exchanges changed" in capsys.readouterr().err
+
+
+def test_redact_says_what_is_wrong_with_a_rule(path: Path, capsys: Capture) -> None:
+    assert main(["redact", str(path), "--redact-pattern", "("]) == 2
+    assert capsys.readouterr().err.startswith("harness: error: --redact-pattern")

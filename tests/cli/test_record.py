@@ -51,6 +51,8 @@ def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         ((*UPSTREAM, "--mode", "proxy"), "'proxy'"),
         ((*UPSTREAM, "--host", "192.0.2.1"), "cannot listen on 192.0.2.1"),
         ((*UPSTREAM, "--what"), "--what"),
+        ((*UPSTREAM, "--max-queue", "0"), "--max-queue '0' is no size: write bytes, or a number with kB"),
+        ((*UPSTREAM, "--on-storage-failure", "hope"), "'hope' is not one of 'stop', 'pass'"),
         ((*UPSTREAM, "--", "no-such-program-here"), "cannot run 'no-such-program-here'"),
         ((*UPSTREAM, "--"), "nothing stands behind '--'"),
     ],

@@ -92,7 +92,7 @@ def test_keys_are_hidden_in_the_settings_and_the_help(
     monkeypatch.setenv("HARNESS_REPLAY_API_KEY", "sk-very-secret another-secret")
     assert (main(["config"]), main(["config", "--json"]), main(["replay", "--help"])) == (0, 0, 0)
     said = capsys.readouterr().out
-    assert "secret" not in said
+    assert not any(key in said for key in ("very-secret", "another-secret"))
     assert said.count("(hidden)") == 2
 
 

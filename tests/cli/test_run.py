@@ -75,15 +75,15 @@ def paths(db: Path) -> list[str]:
 
 
 def test_the_modes_one_after_another(upstream: Upstream, tmp_path: Path) -> None:
-    """`once` records, then replays; `all` records anew."""
+    """`once` records, `new_episodes` adds what is new, `none` replays, `all` records anew."""
     for path in ("/v1/a", "/v1/b"):
         upstream.on(path, upstream.head(200, "Content-Length: 2"), b"ok")
     db, source = tmp_path / "a.db", ("--upstream", f"openai={upstream.url}")
-    once, again = (
-        harness_run(db, "--record-mode", "once", *source, asks=asks) for asks in (("/a",), ("/a", "/b"))
-    )
-    assert (once.returncode, paths(db)) == (0, ["/v1/a"]), once.stderr
-    assert (again.returncode, len(upstream.requests)) == (1, 1), again.stderr
-    assert "1 answered, 1 missed" in again.stderr
-    anew = harness_run(db, "--record-mode", "all", *source, asks=("/b",))
-    assert (anew.returncode, paths(db)) == (0, ["/v1/b"]), anew.stderr
+    for mode, asks, code, asked, kept in (
+        ("once", ("/a",), 0, 1, ["/v1/a"]),
+        ("new_episodes", ("/a", "/b"), 0, 2, ["/v1/a", "/v1/b"]),
+        ("once", ("/a", "/c"), 1, 2, ["/v1/a", "/v1/b"]),
+        ("all", ("/b",), 0, 3, ["/v1/b"]),
+    ):
+        done = harness_run(db, "--record-mode", mode, *source, asks=asks)
+        assert (done.returncode, len(upstream.requests), paths(db)) == (code, asked, kept), done.stderr

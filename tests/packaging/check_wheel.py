@@ -47,6 +47,7 @@ RUNS: Mapping[str, tuple[str, str]] = {
     "report": ("report {recording} -o page.html", "page.html: "),
     "export": ("export {recording} -o lines.jsonl", ""),
     "import": ("import lines.jsonl --db imported.db", ""),
+    "redact": ("redact {recording} -o redacted.db", "0 exchanges changed"),
     "diff": ("diff {recording} imported.db", "no difference"),
     "merge": ("merge imported.db lines.jsonl -o merged.db", ""),
     "split": ("split merged.db --into parts", ""),

@@ -4,7 +4,8 @@
 
 - bytes: sent as they are (`upstream.head(...)`, `upstream.chunk(...)` and `upstream.LAST` make HTTP of them);
 - a `threading.Event`: waited for;
-- `upstream.CLOSE`: the connection is closed; `upstream.RESET`: it is broken;
+- `upstream.CLOSE`: the connection is closed; `upstream.RESET`: it is broken; `upstream.HALF`: our side of
+  it is closed;
 - `upstream.HOLD`: nothing is done until the client closes (or says something more), which sets
   `upstream.gone` and ends the connection.
 
@@ -39,6 +40,7 @@ class Step(Enum):
     """What the upstream does that is no sending."""
 
     CLOSE = "close"
+    HALF = "half"
     RESET = "reset"
     HOLD = "hold"
 
@@ -58,7 +60,7 @@ class Received:
 class Upstream:
     """A TCP server that answers with scripts."""
 
-    CLOSE, RESET, HOLD = Step.CLOSE, Step.RESET, Step.HOLD
+    CLOSE, HALF, RESET, HOLD = Step.CLOSE, Step.HALF, Step.RESET, Step.HOLD
     LAST = b"0\r\n\r\n"
 
     def __init__(self) -> None:
@@ -110,6 +112,8 @@ class Upstream:
             connection.sendall(step)
         elif isinstance(step, threading.Event):
             assert step.wait(LIMIT_S)
+        elif step is Step.HALF:
+            connection.shutdown(socket.SHUT_WR)
         elif step is Step.HOLD:
             connection.recv(1)
             self.gone.set()

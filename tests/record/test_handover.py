@@ -7,18 +7,19 @@ import pytest
 
 from harness.record.handover import Handover
 from harness.record.message import Kind, plain, read
+from harness.record.policy import Policy
 
 type Story = Callable[[Handover, socket.socket, list[str]], Awaitable[None]]
 
 
-def tell(story: Story, limit: int) -> list[str]:
+def tell(story: Story, limit: int, policy: Policy = Policy.STOP) -> list[str]:
     """Run a story on a handover; the reasons for which it failed."""
     failures: list[str] = []
 
     async def run() -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            handover = await Handover.over(ours, failures.append, limit)
+            handover = await Handover.over(ours, failures.append, limit, policy)
             await story(handover, theirs, failures)
 
     asyncio.run(run())
@@ -65,3 +66,36 @@ def test_a_writer_that_is_gone_is_a_failure(busy: bool) -> None:
 
     failures = tell(story, 2**30)
     assert set(failures) == {"the writer is gone"}
+
+
+def test_what_is_over_the_bound_is_dropped_where_traffic_passes() -> None:
+    """And what comes once the writer has caught up is sent again; a message before all others always fits."""
+    sent = [plain(Kind.NOTE, str(number) * 100_000) for number in range(10)]
+
+    async def story(handover: Handover, theirs: socket.socket, failures: list[str]) -> None:
+        kept = []
+        for message in sent * 100:
+            told = len(failures)
+            handover.send(message)
+            if len(failures) == told:
+                kept.append(message)
+        assert failures
+        taking = asyncio.to_thread(lambda: b"".join(iter(lambda: theirs.recv(65536), b"")))
+        data, _ = await asyncio.gather(taking, handover.close())
+        assert data == b"".join(kept)
+
+    assert set(tell(story, 50_000, Policy.PASS)) == {
+        "more than 50000 B wait for the writer, which is too slow"
+    }
+
+
+def test_what_the_writer_cannot_store_is_heard() -> None:
+    async def story(handover: Handover, theirs: socket.socket, failures: list[str]) -> None:
+        for part in (b"the disk ", b"is full\nthe file is gone\nand"):
+            theirs.sendall(part)
+            await asyncio.sleep(0.01)
+        while len(failures) < 2:
+            await asyncio.sleep(0.01)
+        await handover.close()
+
+    assert tell(story, 2**20) == ["the disk is full", "the file is gone"]

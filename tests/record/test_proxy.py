@@ -1,7 +1,5 @@
 """The proxy process: listeners, upstreams, connections that fail, TLS."""
 
-import datetime as dt
-import ipaddress
 import json
 import socket
 import ssl
@@ -14,46 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from harness.core.errors import BadInput
 from harness.core.exchange import Exchange, State
 from harness.record.ports import free_ports
 from harness.store.open import open_recording
+from tests.plugins.certificates import certificate
 
 if TYPE_CHECKING:
     from tests.plugins.wire import Client, Recorder, Upstream
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
-
-
-def certificate(folder: Path) -> Path:
-    """A self-signed certificate of 127.0.0.1 with its key, as one PEM file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "harness test")])
-    now = dt.datetime.now(dt.UTC)
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    form, encoding = serialization.PrivateFormat.PKCS8, serialization.Encoding.PEM
-    path = folder / "both.pem"
-    path.write_bytes(
-        key.private_bytes(encoding, form, serialization.NoEncryption()) + built.public_bytes(encoding)
-    )
-    return path
 
 
 def serve_tls(listener: socket.socket, pem: Path) -> None:
@@ -175,7 +144,7 @@ def test_tls_upstream_that_nobody_vouches_for(recorder: "Recorder") -> None:
 def bare_proxy(port: int, upstream_port: int, limit: int) -> Iterator[subprocess.Popen[str]]:
     """A proxy process, and a writer's end of the socket that takes nothing."""
     upstream = {"name": "x", "scheme": "http", "host": "127.0.0.1", "port": upstream_port, "prefix": ""}
-    settings = {"host": "127.0.0.1", "upstreams": {port: upstream}, "limit": limit}
+    settings = {"host": "127.0.0.1", "upstreams": {port: upstream}, "limit": limit, "policy": "stop"}
     ours, theirs = socket.socketpair()
     with ours, theirs:
         command = [sys.executable, "-m", "harness.record.proxy", str(ours.fileno())]
@@ -187,7 +156,10 @@ def bare_proxy(port: int, upstream_port: int, limit: int) -> Iterator[subprocess
             ours.close()
             process.stdin.write(json.dumps(settings) + "\n")
             process.stdin.flush()
-            yield process
+            try:
+                yield process
+            finally:
+                process.kill()
 
 
 def said(process: subprocess.Popen[str]) -> dict[str, object]:
@@ -207,19 +179,22 @@ def test_a_port_that_somebody_took_meanwhile_is_told() -> None:
 def test_a_writer_that_takes_nothing_stops_the_proxy(
     upstream: "Upstream", connect: Callable[[int], "Client"]
 ) -> None:
-    """The queue is full, beyond what the kernel takes: no more traffic passes."""
+    """The queue is full, beyond what the kernel takes: no more traffic passes, and clients are told."""
     big = b"x" * 20_000_000
     upstream.on("/big", upstream.head(200, f"Content-Length: {len(big)}"), big)
     (port,) = free_ports("127.0.0.1", 0, 1)
     with bare_proxy(port, upstream.port, 100_000) as proxy:
         assert said(proxy) == {"ready": True}
         with connect(port) as client:
+            client.send("GET", "/big", b"", "Connection: close")
+            assert client.read_all().endswith(big)
+        assert said(proxy) == {"failed": "more than 100000 B wait for the writer, which is too slow"}
+        with connect(port) as client:
             client.send("GET", "/big")
-            client.read_until(b"\r\n\r\n")
-            client.read_all()
-        with pytest.raises(ConnectionError):
-            connect(port)
-        proxy.kill()
+            answer = client.read_all()
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"refuses traffic that it cannot record: more than 100000 B wait for the writer" in answer
+    assert [request.path for request in upstream.requests].count("/big") == 1
 
 
 @pytest.mark.parametrize("redact", [True, False])

@@ -128,7 +128,7 @@ def test_a_killed_writer_ends_the_recording_and_the_program(
     assert recorder.wait() == 4
     errors = recorder.errors()
     assert "the writer is gone or failed: stopping" in errors
-    assert f"what is stored in {recorder.db} was not counted" in errors
+    assert f"recorded 1 exchange in {recorder.db}: 1 complete" in errors
     assert "harness: error: the writer is gone; the writer ended with code -9" in errors
     assert "Traceback" not in errors
     assert states(recorder) == {WHOLE: State.COMPLETE}
@@ -177,7 +177,10 @@ def test_a_full_disk_is_told(start_recorder: Start, upstream: "Upstream") -> Non
         client.send("GET", "/big", b"", "Connection: close")
         client.read_all()
     assert recorder.wait() == 4
-    assert "cannot be written" in recorder.errors()
+    errors = recorder.errors()
+    assert f"NOT RECORDED: GET /big: {recorder.db} cannot be written" in errors
+    assert f"recorded 0 exchanges in {recorder.db}\n" in errors
+    assert errors.endswith("; 1 exchange could not be recorded\n")
     assert states(recorder) == {}
 
 

@@ -14,7 +14,7 @@ import pytest
 import zstandard
 
 from harness.core.encoding import decode_chunks
-from harness.core.exchange import Exchange, State, header
+from harness.core.exchange import RESET, Exchange, State, header
 
 if TYPE_CHECKING:
     from tests.plugins.wire import Client, Recorder, Upstream
@@ -143,9 +143,9 @@ def test_until_close(run: Run, upstream: "Upstream", content_type: str, body: by
     assert b"".join(data_of(exchange)) == body
 
 
-def test_reset_of_a_body_without_length_is_unterminated(run: Run, upstream: "Upstream") -> None:
+def test_reset_of_a_body_without_length_is_a_cut(run: Run, upstream: "Upstream") -> None:
     exchange = run(upstream.head(200, SSE, "Connection: close"), FIRST, upstream.RESET)
-    assert exchange.state is State.UNTERMINATED
+    assert (exchange.state, exchange.error) == (State.UPSTREAM_CUT, RESET)
 
 
 @pytest.mark.parametrize(

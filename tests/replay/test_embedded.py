@@ -15,8 +15,8 @@ import pytest
 
 from harness.core.errors import BadInput
 from harness.core.exchange import Exchange
+from harness.core.miss import Miss
 from harness.replay.embedded import Embedded
-from harness.replay.match import Miss
 from harness.replay.server import load
 from harness.replay.service import Settings
 

@@ -1,13 +1,20 @@
 """Matching as tables: which request gets which entry, and what a miss says."""
 
+import json
+import random
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from harness.core.exchange import Exchange, Request, State
+from harness.core.matching.matcher import Matching
+from harness.core.matching.rules import MatchRules
+from harness.core.matching.words import Repeat
+from harness.core.miss import Miss, Why
 from harness.core.redaction import Redactor, Rules
-from harness.replay.match import Entry, Library, Miss
+from harness.replay.match import Entry, Library, Order
 
 PATH = "/v1/chat/completions"
 JSON = (("content-type", "application/json"),)
@@ -93,17 +100,18 @@ def test_a_miss_names_the_nearest_of_the_same_endpoint() -> None:
         request(b'{"model":"a","n":2}', "/v1/other"),
     )
     missed = miss(made, request(b'{"model":"b","n":2}'))
-    assert missed.nearest == "2"
-    assert [str(one) for one in missed.different] == ["body/n: recorded 1, requested 2"]
+    assert [near.label for near in missed.near] == ["2", "1"]
+    assert [str(one) for one in missed.near[0].different] == ["body/n: recorded 1, requested 2"]
+    assert missed.near[0].likeness > missed.near[1].likeness
 
 
 def test_a_miss_at_an_unknown_endpoint_names_the_nearest_of_all() -> None:
     missed = miss(complete(request(b'{"a":1}')), request(b'{"a":1}', path="/v2/chat"))
-    assert [one.where for one in missed.different] == ["path"]
+    assert [one.where for one in missed.near[0].different] == ["path"]
 
 
 def test_nothing_recorded_has_no_nearest() -> None:
-    assert miss(complete(), request()).nearest is None
+    assert miss(complete(), request()).near == ()
 
 
 def test_requests_that_were_masked_by_other_rules_keep_their_order() -> None:
@@ -140,7 +148,7 @@ def test_secrets_of_a_request_are_not_told_in_a_miss() -> None:
     missed = miss(
         complete(request()), request(b'{"key":"sk-proj-' + b"s3cr3t" * 8 + b'"}', PATH + "?key=abc123")
     )
-    told = f"{missed.request.path} {missed.request.body!r} {missed.different}"
+    told = f"{missed.request.path} {missed.request.body!r} {missed.near}"
     assert "s3cr3t" not in told
     assert "abc123" not in told
 
@@ -159,6 +167,144 @@ def test_unused_are_those_that_could_have_answered() -> None:
 def test_what_a_better_answer_replaced_is_not_unused() -> None:
     made = library((request(), State.CLIENT_ABORT, ""), (request(), State.COMPLETE, ""))
     assert [entry.label for entry in made.unused()] == ["2"]
+
+
+def ordered(repeat: Repeat, *requests: Request, seed: int = 0) -> Library[None]:
+    made: Library[None] = Library(Rules.default(), order=Order(repeat, seed))
+    for number, asked in enumerate(requests, start=1):
+        made.add(str(number), Exchange(asked, None), None)
+    return made
+
+
+REPEATS: dict[Repeat, list[str | None]] = {
+    Repeat.LAST: ["1", "2", "2", "2"],
+    Repeat.CYCLE: ["1", "2", "1", "2"],
+    Repeat.SEQUENCE: ["1", "2", None, None],
+}
+
+
+@pytest.mark.parametrize(("repeat", "expected"), REPEATS.items())
+def test_repeats_come_as_asked_for(repeat: Repeat, expected: list[str | None]) -> None:
+    assert labels(ordered(repeat, request(), request()), request(), 4) == expected
+
+
+def test_random_repeats_are_the_same_for_the_same_seed() -> None:
+    chosen = [
+        labels(ordered(Repeat.RANDOM, *[request()] * 5, seed=seed), request(), 20) for seed in (1, 1, 2)
+    ]
+    assert chosen[0] == chosen[1] != chosen[2]
+    assert set(chosen[0]) == {"1", "2", "3", "4", "5"}
+
+
+def test_exhaustion_is_a_miss_that_says_so() -> None:
+    made = ordered(Repeat.SEQUENCE, request(), request())
+    labels(made, request(), 2)
+    missed = miss(made, request())
+    assert (missed.why, missed.reason) == (Why.EXHAUSTED, "all 2 recorded answers were given")
+    assert [near.label for near in missed.near] == ["1", "2"]
+
+
+def test_each_session_has_its_own_order_until_it_is_reset() -> None:
+    made = complete(request(), request())
+
+    def label(session: str) -> str:
+        found = made.find(request(), session)
+        assert isinstance(found, Entry)
+        return found.label
+
+    assert [label(session) for session in ("a", "b", "a", "b")] == ["1", "1", "2", "2"]
+    made.order.cursors.reset("a")
+    assert [label(session) for session in ("a", "b")] == ["1", "2"]
+    made.order.cursors.reset()
+    assert [label(session) for session in ("a", "b")] == ["1", "1"]
+
+
+def fuzzy(least: float, *recorded: Request) -> Library[None]:
+    made: Library[None] = Library(Rules.default(), matching=Matching(MatchRules(fuzzy=least)))
+    for number, asked in enumerate(recorded, start=1):
+        made.add(str(number), Exchange(asked, None), None)
+    return made
+
+
+LONG = b'{"model":"m","messages":[{"role":"user","content":"tell me all about the old town of %b"}]}'
+FUZZY = {
+    "a word": (LONG % b"Ghent", PATH, "1"),
+    "another model": (LONG.replace(b'"m"', b'"n"') % b"Bruges", PATH, None),
+    "a stream": (LONG.replace(b'"m"', b'"m","stream":true') % b"Bruges", PATH, None),
+    "another endpoint": (LONG % b"Bruges", "/v1/completions", None),
+    "nearly nothing alike": (b'{"model":"m","messages":[]}', PATH, None),
+}
+
+
+@pytest.mark.parametrize(("body", "path", "expected"), FUZZY.values(), ids=FUZZY)
+def test_fuzzy_gives_what_is_alike_enough_at_the_same_endpoint(
+    body: bytes, path: str, expected: str | None
+) -> None:
+    made = fuzzy(0.9, request(LONG % b"Bruges"))
+    found = made.alike(miss(made, request(body, path)))
+    assert (found[0].label if found else None) == expected
+
+
+def test_nothing_is_fuzzy_unless_asked_for() -> None:
+    made = complete(request(LONG % b"Bruges"))
+    assert made.alike(miss(made, request(LONG % b"Ghent"))) is None
+
+
+def test_an_equal_request_is_never_fuzzy_even_where_its_answers_are_all_given() -> None:
+    made: Library[None] = Library(
+        Rules.default(), matching=Matching(MatchRules(fuzzy=0.5)), order=Order(repeat=Repeat.SEQUENCE)
+    )
+    made.add("1", Exchange(request(), None), None)
+    labels(made, request())
+    assert made.alike(miss(made, request())) is None
+
+
+def test_a_compared_header_counts_though_the_bytes_are_the_same() -> None:
+    made: Library[None] = Library(
+        Rules.default(), matching=Matching(MatchRules(match_on=("path", "body", "header:x-tenant")))
+    )
+    for tenant in "ab":
+        headed = Request("POST", "http://h/", (("X-Tenant", tenant),), b"{}", path=PATH)
+        made.add(tenant, Exchange(headed, None), None)
+    asked = [Request("POST", "http://h/", (("x-tenant", t),), b"{}", path=PATH) for t in "abac"]
+    assert [labels(made, one)[0] for one in asked] == ["a", "b", "a", None]
+    assert [one.where for one in miss(made, asked[3]).near[0].different] == ["header.x-tenant"]
+
+
+def test_a_request_masked_by_the_same_rules_is_not_masked_again_and_matches() -> None:
+    secret = request(b'{"note":"sk-proj-' + b"a" * 48 + b'"}')
+    made: Library[None] = Library(Rules.default())
+    made.add("1", Exchange(made.redactor.request(secret), None), None, masked=True)
+    assert labels(made, secret) == ["1"]
+
+
+def test_many_exchanges_are_indexed_and_missed_in_little_time() -> None:
+    """A tenth of what benchmarks/replay_match.py measures, with room for a busy machine."""
+    words = [f"word{number}" for number in range(500)]
+    chance = random.Random(1)
+    bodies = [
+        json.dumps(
+            {"model": "m", "messages": [{"role": "user", "content": " ".join(chance.choices(words, k=60))}]}
+        )
+        for _ in range(1000)
+    ]
+    started = time.process_time()
+    made = complete(*(request(body.encode()) for body in bodies))
+    indexed = time.process_time()
+    missed = miss(made, request(bodies[500].replace("word", "term", 3).encode()))
+    assert [missed.near[0].label, len(missed.near)] == ["501", 3]
+    assert time.process_time() - indexed < 0.5
+    assert indexed - started < 5
+
+
+def test_a_miss_names_different_requests_each_by_the_first_that_answers() -> None:
+    made = library(
+        (request(b'{"k":1}'), State.CLIENT_ABORT, "up"),
+        (request(b'{"k":1}'), State.COMPLETE, "up"),
+        (request(b'{"k":1}'), State.COMPLETE, "up"),
+        (request(b'{"k":2}'), State.COMPLETE, "up"),
+    )
+    assert [near.label for near in miss(made, request(b'{"k":3}')).near] == ["2", "4"]
 
 
 OWN = Rules.default() | Rules(

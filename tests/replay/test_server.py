@@ -247,13 +247,15 @@ def test_a_miss_names_the_nearest_recording_and_the_difference(exchange: Make, s
     answer = server.send(post(b'{"model":"m","messages":[{"content":"hello world"}]}', close=True))
     assert answer.startswith(b"HTTP/1.1 404 Not Found\r\n")
     error = json.loads(body_of(answer))["error"]
-    assert (error["code"], error["harness"]["nearest"]) == ("harness_miss", "1")
-    assert error["harness"]["differences"] == [
-        {"where": "body/messages/0/content", "recorded": '"hello"', "requested": '"hello world"'}
-    ]
+    assert (error["code"], error["harness"]["why"]) == ("harness_miss", "unmatched")
+    nearest, other = error["harness"]["nearest"]
+    assert (nearest["exchange"], nearest["count"], other["exchange"]) == ("1", 1, "2")
+    changed = {"change": "changed", "where": "body/messages/0/content"}
+    assert nearest["differences"] == [changed | {"recorded": '"hello"', "requested": '"hello world"'}]
     assert 'recorded "hello", requested "hello world"' in error["message"]
     code, summary = server.stop()
     assert (code, summary["missed"], len(summary["unused"])) == (1, 1, 2)
+    assert summary["misses"] == {error["harness"]["text"]: 1}
 
 
 def test_a_request_that_two_upstreams_recorded_is_a_miss_unless_it_names_one(
@@ -420,8 +422,8 @@ def test_admin_pages_tell_what_happened(exchange: Make, serve: Serve) -> None:
     timing = admin.Timing.model_validate_json(page("timing"))
     assert (timing.writes >= 1, timing.held_by_slow_readers) == (True, 0)
     [missed] = admin.Unmatched.model_validate_json(page("unmatched")).misses
-    assert (missed.request, missed.nearest) == ("POST /v1/x", "1")
-    assert [different.requested for different in missed.differences] == ['"3"']
+    assert (missed.request, missed.nearest[0].exchange) == ("POST /v1/x", "1")
+    assert [different.requested for different in missed.nearest[0].differences] == ['"3"']
     [received] = admin.Received.model_validate_json(page("received")).requests
     assert (received.request["method"], received.request["body"]) == ("POST", "3")
     assert ["Authorization", "Bearer [redacted]"] in received.request["headers"]

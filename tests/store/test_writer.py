@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from harness.core.derive import derive
-from harness.core.errors import BadInput
+from harness.core.errors import BadInput, NotRecorded
 from harness.core.exchange import Exchange
 from harness.core.redaction import Rules
 from harness.store.capture import Capture
@@ -219,3 +219,52 @@ def test_a_full_disk_is_said_and_loses_nothing_that_was_stored(tmp_path: Path) -
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.startswith(f"{path} cannot be written: ")
     assert counts(path)["exchanges"] >= 1
+
+
+@pytest.mark.parametrize("replaced", [False, True], ids=["removed", "replaced"])
+def test_what_was_stored_in_a_file_that_is_gone_moves_to_another(
+    replaced: bool, tmp_path: Path, make_exchange: MakeExchange
+) -> None:
+    path, exchange = tmp_path / "a.db", make_exchange()
+    with RecordingWriter(path) as writer:
+        writer.start_capture(CAPTURE)
+        writer.add(exchange, derive(exchange))
+        in_place = [writer.in_place]
+        path.unlink()
+        if replaced:
+            path.write_text("my thesis")
+        in_place.append(writer.in_place)
+        kept = writer.move()
+        assert (kept, *in_place, writer.in_place) == (tmp_path / "a.rescued-1.db", True, False, True)
+        assert writer.add(exchange, derive(exchange)) == 2
+    assert counts(kept) == {"captures": 1, "exchanges": 2, "chunks": 10, "events": 10}
+    with DatabaseRecording(kept) as recording:
+        assert recording.states(1) == {"complete": 2}
+        assert recording.captures()[0].ended_at
+    left = {found.name: found.read_bytes() for found in tmp_path.iterdir() if found != kept}
+    assert left == ({"a.db": b"my thesis"} if replaced else {})
+
+
+def test_a_log_that_is_gone_is_noticed_too(tmp_path: Path, make_exchange: MakeExchange) -> None:
+    exchange = make_exchange()
+    with RecordingWriter(tmp_path / "a.db") as writer:
+        writer.start_capture(CAPTURE)
+        writer.add(exchange, derive(exchange))
+        (tmp_path / "a.db-wal").unlink()
+        assert not writer.in_place
+        (tmp_path / "a.rescued-1.db").touch()  # somebody else's
+        assert writer.move() == tmp_path / "a.rescued-2.db"
+    assert counts(tmp_path / "a.rescued-2.db")["exchanges"] == 1
+
+
+def test_a_folder_that_cannot_take_what_was_stored(tmp_path: Path, make_exchange: MakeExchange) -> None:
+    folder = tmp_path / "folder"
+    exchange = make_exchange()
+    with RecordingWriter(folder / "a.db") as writer:
+        writer.start_capture(CAPTURE)
+        writer.add(exchange, derive(exchange))
+        folder.rename(tmp_path / "elsewhere")
+        folder.touch()
+        with pytest.raises(NotRecorded, match=r"a\.db cannot be written"):
+            writer.move()
+    assert counts(tmp_path / "elsewhere" / "a.db")["exchanges"] == 1
