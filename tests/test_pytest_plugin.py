@@ -404,3 +404,56 @@ def test_the_network_is_blocked_when_asked(pytester: pytest.Pytester, run: Run) 
     result = run("--harness-block-network")
     result.assert_outcomes(passed=4, failed=1)
     result.stdout.fnmatch_lines(["*harness: network refused*", "192.0.2.1:9"])
+
+
+CASSETTE = """
+interactions:
+- request: {method: GET, uri: "http://api.test/v1/a", body: null, headers: {}}
+  response: {status: {code: 200, message: OK}, headers: {}, body: {string: from the cassette}}
+version: 1
+"""
+
+
+def test_it_lives_beside_pytest_recording(
+    pytester: pytest.Pytester, run: Run, keep: Callable[..., Path]
+) -> None:
+    keep("test_ours", line("/v1/a"))
+    keep("test_both", line("/v1/a"))
+    for name in ("test_theirs", "test_both"):
+        cassette = pytester.path / "cassettes" / "test_it" / f"{name}.yaml"
+        cassette.parent.mkdir(parents=True, exist_ok=True)
+        cassette.write_text(CASSETTE)
+    pytester.makepyfile(
+        test_it="""
+        import socket
+        import urllib.request
+        import pytest
+
+        def get(url):
+            with urllib.request.urlopen(url, timeout=30) as answer:
+                return answer.read().decode()
+
+        @pytest.mark.vcr
+        def test_theirs():
+            assert get("http://api.test/v1/a") == "from the cassette"
+
+        @pytest.mark.harness
+        def test_ours(ask):
+            assert ask("/a") == "hello"
+
+        @pytest.mark.vcr(ignore_localhost=True)
+        @pytest.mark.harness
+        def test_both(ask):
+            assert (get("http://api.test/v1/a"), ask("/a")) == ("from the cassette", "hello")
+
+        @pytest.mark.block_network
+        def test_their_block():
+            with socket.socket() as sock, pytest.raises(RuntimeError, match="Network is disabled"):
+                sock.connect(("192.0.2.1", 80))
+        """
+    )
+    result = run(
+        "-p", "pytest_recording.plugin", "--record-mode=none", "--harness-strict", "--strict-markers"
+    )
+    result.assert_outcomes(passed=4)
+    assert result.ret == 0
