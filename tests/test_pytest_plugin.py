@@ -127,6 +127,50 @@ def test_tests_get_their_own_recordings(
     result.stdout.no_fnmatch_line("*harness: recordings*")
 
 
+def test_fixtures_of_a_test_come_after_and_wider_ones_before(
+    pytester: pytest.Pytester, run: Run, keep: Callable[..., Path]
+) -> None:
+    keep("test_order", line("/v1/a"))
+    pytester.makepyfile(
+        test_it="""
+        import os
+        import unittest
+        import pytest
+        known = pytest.mark.harness("recordings/test_it/test_order.jsonl", allow_unused=True)
+        seen = []
+
+        def look(name):
+            seen.append((name, "OPENAI_BASE_URL" in os.environ))
+
+        @pytest.fixture(scope="session")
+        def wide(): look("wide")
+
+        @pytest.fixture
+        def client(): look("client")
+
+        @pytest.fixture(autouse=True)
+        def own(): look("own")
+
+        @known
+        def test_order(client, wide):
+            assert seen == [("wide", False), ("own", True), ("client", True)]
+
+        @pytest.mark.parametrize("served", [False, pytest.param(True, marks=known)])
+        def test_parameter(served):
+            assert ("OPENAI_BASE_URL" in os.environ) is served
+
+        @known
+        class TestOld(unittest.TestCase):
+            def setUp(self):
+                assert "OPENAI_BASE_URL" in os.environ
+
+            def test_it(self):
+                pass
+        """
+    )
+    run("-W", "error").assert_outcomes(passed=4)
+
+
 def test_misses_are_loud(pytester: pytest.Pytester, run: Run, keep: Callable[..., Path]) -> None:
     path = keep("known", line("/v1/a"))
     pytester.makepyfile(

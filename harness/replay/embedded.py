@@ -46,19 +46,20 @@ class Embedded:
         return self.ended.result()
 
     def run(self) -> None:
-        """The life of the thread."""
-        with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            runner.run(self.serve())
-
-    async def serve(self) -> None:
-        """The life of the server. What goes wrong is told to whoever waits for it."""
+        """The life of the thread. What goes wrong is raised in the one that started it, or that stops it."""
         try:
-            service = Service(self.library, self.settings, self.ears)
-            url = await service.listen()
-        except BaseException as error:  # noqa: BLE001  it is raised in the thread that started this one
-            self.ready.set_exception(error)
-            self.ended.set_exception(error)
-            return
+            with asyncio.Runner(loop_factory=loop_factory()) as runner:
+                outcome = runner.run(self.serve())
+        except BaseException as error:  # noqa: BLE001
+            waited_for = self.ended if self.ready.done() else self.ready
+            waited_for.set_exception(error)
+        else:
+            self.ended.set_result(outcome)
+
+    async def serve(self) -> Outcome:
+        """The life of the server."""
+        service = Service(self.library, self.settings, self.ears)
+        url = await service.listen()
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
         self.stopping = partial(loop.call_soon_threadsafe, stop.set)
         self.ready.set_result(url)
@@ -66,7 +67,7 @@ class Embedded:
         service.close()
         while service.connections:  # each lets go of its socket when the loop tells it of its end
             await asyncio.sleep(0)
-        self.ended.set_result(service.outcome())
+        return service.outcome()
 
     def __enter__(self) -> Self:
         self.start()
