@@ -45,17 +45,17 @@ def run(
     act = act_of(asked, str(db), exists=db.exists())
     if asked.ci and record_mode is not RecordMode.NONE:
         print(f"harness run: CI is set: {OPTION} {record_mode} only replays", file=sys.stderr)
-    if act is Act.REPLACE:
-        return replace(db, recorder(upstream), program)
-    if act is Act.RECORD:
-        return child("record", *recorder(upstream), "--db", str(db), "--", *program)
-    extend = ("--on-miss", "record", *recorder(upstream)) if act is Act.EXTEND else ()
+    if act is Act.RENEW:
+        return renew(db, recorder(db, upstream), program)
+    extend = ("--on-miss", "record", *recorder(db, upstream)) if act is Act.EXTEND else ()
     pace = () if speed is None else ("--speed", str(speed))
     return child("replay", str(db), *extend, *pace, "--", *program)
 
 
-def recorder(upstreams: Sequence[str] | None) -> list[str]:
-    """The options that say what to record. BadInput: nothing does."""
+def recorder(db: Path, upstreams: Sequence[str] | None) -> list[str]:
+    """The options that say what to record. BadInput: nothing does, or it cannot be recorded into."""
+    if db.suffix == ".jsonl":
+        raise BadInput(f"{db} is an interchange file, which nothing is recorded into: name a .db")
     if not upstreams:
         raise BadInput(f"this {OPTION} records: say from where with --upstream https://api.openai.com")
     return [word for one in upstreams for word in ("--upstream", one)]
@@ -69,16 +69,16 @@ def child(*arguments: str) -> int:
     return asyncio.run(to_its_end(harness_command(*arguments), os.environ))
 
 
-def replace(db: Path, upstreams: Sequence[str], program: Sequence[str]) -> int:
-    """Record into a new file, which takes the old one's place where it is whole."""
+def renew(db: Path, upstreams: Sequence[str], program: Sequence[str]) -> int:
+    """Record into a new file, which takes its name (and an old one's place) where it is whole."""
     from harness.store.renewal import Renewal  # noqa: PLC0415
 
     renewal = Renewal(db)
     code = child("record", *upstreams, "--db", str(renewal.new), "--", *program)
-    if code == 2 and not renewal.new.exists():
+    if code == BadInput.exit_code and not renewal.new.exists():
         return code  # the recorder has said why
-    if reason := renewal.finish(lost=code == 4):
-        kept = f", and what was recorded is in {renewal.new}" if renewal.new.exists() else ""
-        print(f"harness run: {db} stays as it was: {reason}{kept}", file=sys.stderr)
-        return code or NotRecorded.exit_code
-    return code
+    kept = renewal.finish(lost=code == NotRecorded.exit_code)
+    if kept is None:
+        return code
+    print(f"harness run: {kept}", file=sys.stderr)
+    return code or NotRecorded.exit_code

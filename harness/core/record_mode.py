@@ -34,14 +34,14 @@ class Act(Enum):
 
     REPLAY = "replay"
     EXTEND = "replay, and record what misses"
-    RECORD = "record"
-    REPLACE = "record, and then take the old one's place"
+    RENEW = "record into a new file, which takes the name when it is whole"
+    ADD = "record into the file"
 
 
 ACTS = {
-    RecordMode.ONCE: (Act.RECORD, Act.REPLAY),
-    RecordMode.NEW_EPISODES: (Act.RECORD, Act.EXTEND),
-    RecordMode.ALL: (Act.REPLACE, Act.REPLACE),
+    RecordMode.ONCE: (Act.RENEW, Act.REPLAY),
+    RecordMode.NEW_EPISODES: (Act.RENEW, Act.EXTEND),
+    RecordMode.ALL: (Act.RENEW, Act.RENEW),
 }
 """Mode -> what is done where there is no file yet, and where there is one."""
 
@@ -64,7 +64,7 @@ def act_of(asked: Asked, recording: str, *, exists: bool) -> Act:
     """What a mode asks for. BadInput: there is no such recording, and none may be made.
 
     >>> act_of(Asked(RecordMode.ONCE, "--record-mode", ci=False), "chat.db", exists=False)
-    <Act.RECORD: 'record'>
+    <Act.RENEW: 'record into a new file, which takes the name when it is whole'>
     """
     if not asked.ci and asked.mode is not RecordMode.NONE:
         return ACTS[asked.mode][exists]

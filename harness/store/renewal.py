@@ -1,4 +1,4 @@
-"""Recording anew: the new recording takes the old one's place once it is whole."""
+"""Recording anew: a recording takes its name, and an old one's place, once it is whole."""
 
 import os
 from pathlib import Path
@@ -26,18 +26,20 @@ class Renewal:
             name.unlink(missing_ok=True)
 
     def finish(self, *, lost: bool) -> str | None:
-        """Take the old one's place; or why not: then it stays, with `new` beside it if that has anything.
+        """Take the name, and an old one's place; or, in a line, why not. Then an old one stays, and `new` too.
 
         `lost`: whether the recorder said that something is missing.
         """
         if not count_in(self.new):
             self.new.unlink(missing_ok=True)
-            return "nothing was recorded" if self.path.exists() else None
+            return f"{self.path} stays as it was: nothing was recorded" if self.path.exists() else None
         reason = "the recorder lost something" if lost else unfit(self.new)
         if reason is None:
             check_not_in_use(self.path)
             self.new.replace(self.path)
-        return reason
+            return None
+        state = "stays as it was" if self.path.exists() else "is not made"
+        return f"{self.path} {state}: {reason}; what was recorded is in {self.new}"
 
 
 def count_in(path: Path) -> int:

@@ -70,7 +70,7 @@ def replay_for(
         request.node.stash[REPLAY] = replay
         yield replay
         note(request.node, replay)
-    if act in (Act.RECORD, Act.REPLACE):
+    if act is Act.RENEW:
         made.update(files)
 
 
@@ -79,8 +79,8 @@ def act_for(mode: RecordMode, files: Sequence[Path], made: set[Path]) -> Act:
     missing = next((path for path in files if not path.exists()), None)
     asked = Asked(mode, "--harness-record-mode", is_ci(os.environ))
     act = act_of(asked, str(missing or files[0]), exists=missing is None)
-    recording_on = mode in (RecordMode.ONCE, RecordMode.ALL) and set(files) <= made
-    return Act.RECORD if recording_on and not asked.ci else act
+    recording_on = mode in (RecordMode.ONCE, RecordMode.ALL) and set(files) <= made and missing is None
+    return Act.ADD if recording_on and not asked.ci else act
 
 
 def set_variables(patch: pytest.MonkeyPatch, replay: Replay) -> None:

@@ -100,20 +100,20 @@ def extending(files: tuple[Path, ...], plan: Plan) -> Iterator[Replay]:
 
 
 @contextmanager
-def beginning(files: tuple[Path, ...], plan: Plan) -> Iterator[Replay]:
-    """Record into a file, which need not be there."""
+def adding(files: tuple[Path, ...], plan: Plan) -> Iterator[Replay]:
+    """Record into a file that this session made."""
     with recording(files[0], files, plan) as replay:
         yield replay
 
 
 @contextmanager
 def renewing(files: tuple[Path, ...], plan: Plan) -> Iterator[Replay]:
-    """Record anew; the old recording stays until the new one is whole."""
+    """Record into a new file, which takes its name (and an old one's place) where it is whole."""
     renewal = Renewal(files[0])
     with recording(renewal.new, files, plan) as replay:
         yield replay
-    if reason := renewal.finish(lost=False):
-        raise NotRecorded(f"{files[0]} stays as it was: {reason}")
+    if kept := renewal.finish(lost=False):
+        raise NotRecorded(kept)
 
 
 @contextmanager
@@ -132,6 +132,6 @@ def recording(into: Path, files: tuple[Path, ...], plan: Plan) -> Iterator[Repla
 STAGES: Mapping[Act, Callable[[tuple[Path, ...], Plan], AbstractContextManager[Replay]]] = {
     Act.REPLAY: replaying,
     Act.EXTEND: extending,
-    Act.RECORD: beginning,
-    Act.REPLACE: renewing,
+    Act.RENEW: renewing,
+    Act.ADD: adding,
 }

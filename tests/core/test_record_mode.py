@@ -7,9 +7,9 @@ from harness.core.record_mode import Act, Asked, RecordMode, act_of, is_ci
 
 TABLE = {
     RecordMode.NONE: (None, Act.REPLAY),
-    RecordMode.ONCE: (Act.RECORD, Act.REPLAY),
-    RecordMode.NEW_EPISODES: (Act.RECORD, Act.EXTEND),
-    RecordMode.ALL: (Act.REPLACE, Act.REPLACE),
+    RecordMode.ONCE: (Act.RENEW, Act.REPLAY),
+    RecordMode.NEW_EPISODES: (Act.RENEW, Act.EXTEND),
+    RecordMode.ALL: (Act.RENEW, Act.RENEW),
 }
 
 

@@ -57,7 +57,8 @@ def test_what_is_not_whole_lies_beside_it(
 ) -> None:
     renewal = Renewal(old)
     write(make_exchange(model="new", state=state), name=renewal.new.name)
-    assert renewal.finish(lost=lost) == reason
+    kept = f"; what was recorded is in {renewal.new}"
+    assert renewal.finish(lost=lost) == f"{old} stays as it was: {reason}{kept}"
     assert (models(old), models(renewal.new)) == (["old"], ["new"])
     assert not Renewal(old).new.exists()
 
@@ -67,7 +68,7 @@ def test_a_recorder_that_was_killed_leaves_the_old_one(
 ) -> None:
     renewal = Renewal(old)
     killed(write(make_exchange(model="new"), name=renewal.new.name))
-    assert renewal.finish(lost=False) == "the recorder was killed"
+    assert str(renewal.finish(lost=False)).startswith(f"{old} stays as it was: the recorder was killed; ")
     assert models(old) == ["old"]
 
 
@@ -85,7 +86,7 @@ def test_nothing_recorded_replaces_nothing(old: Path, write: Write, there: bool)
         old.unlink()
     renewal = Renewal(old)
     write(name=renewal.new.name)
-    assert renewal.finish(lost=False) == ("nothing was recorded" if there else None)
+    assert renewal.finish(lost=False) == (f"{old} stays as it was: nothing was recorded" if there else None)
     assert [path.name for path in old.parent.iterdir()] == ([old.name] if there else [])
 
 
