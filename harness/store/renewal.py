@@ -26,7 +26,7 @@ class Renewal:
             name.unlink(missing_ok=True)
 
     def finish(self, *, lost: bool) -> str | None:
-        """Take the name, and an old one's place; or, in a line, why not. Then an old one stays, and `new` too.
+        """Take the name, and an old one's place; or, in a line, why not: then an old one stays, and `new`.
 
         `lost`: whether the recorder said that something is missing.
         """
