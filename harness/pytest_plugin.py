@@ -250,7 +250,8 @@ def claims(session: pytest.Session) -> tuple[Mapping[str, set[str]], set[Path]]:
 
     found: dict[str, set[str]] = defaultdict(set)
     folders: set[Path] = set()
-    for item in [*session.items, *session.config.stash.get(DESELECTED, [])]:
+    collected = getattr(session, "items", ())  # the main process of pytest-xdist collects nothing
+    for item in [*collected, *session.config.stash.get(DESELECTED, [])]:
         if item.get_closest_marker("harness") or "harness_replay" in getattr(item, "fixturenames", ()):
             folders.add(folder_of(item))
             for path in marked_recordings(item) or [named_recording(item, folder_of(item))]:
