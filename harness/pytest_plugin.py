@@ -244,19 +244,23 @@ def marked_recordings(item: Any) -> tuple[Path, ...]:
 def claims(session: pytest.Session) -> tuple[Mapping[str, set[str]], set[Path]]:
     """The recordings of all collected tests that use harness, with the tests; the folders to look through.
 
-    Folders are only looked through where whole files were asked for.
+    Folders are only looked through where no such test is left out.
     """
     from harness.testing.places import orphans  # noqa: PLC0415
 
     found: dict[str, set[str]] = defaultdict(set)
     folders: set[Path] = set()
     collected = getattr(session, "items", ())  # the main process of pytest-xdist collects nothing
-    for item in [*collected, *session.config.stash.get(DESELECTED, [])]:
-        if item.get_closest_marker("harness") or "harness_replay" in getattr(item, "fixturenames", ()):
-            folders.add(folder_of(item))
-            for path in marked_recordings(item) or [named_recording(item, folder_of(item))]:
-                found[str(path.absolute())].add(item.nodeid)
-    named = session.config.getoption("file_or_dir") or ()  # a worker's `args` has the options as well
-    whole = not any("::" in one for one in named)
-    beside = not session.config.getini("harness_recording_dir")
-    return found, (folders | orphans(folders) if beside else folders) if whole else set()
+    left_out = [item for item in session.config.stash.get(DESELECTED, []) if uses_recording(item)]
+    for item in [*filter(uses_recording, collected), *left_out]:
+        folders.add(folder_of(item))
+        for path in marked_recordings(item) or [named_recording(item, folder_of(item))]:
+            found[str(path.absolute())].add(item.nodeid)
+    if left_out:
+        return found, set()
+    return found, folders if session.config.getini("harness_recording_dir") else folders | orphans(folders)
+
+
+def uses_recording(item: pytest.Item) -> bool:
+    """Whether a test has a recording."""
+    return bool(item.get_closest_marker("harness")) or "harness_replay" in getattr(item, "fixturenames", ())
