@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from harness.core.errors import BadInput
-from harness.core.variables import KEYS, PLACEHOLDER, variables_of, without_proxy
+from harness.core.variables import PLACEHOLDER, variables_of, with_placeholders, without_proxy
 
 FORWARDED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 GRACE_S = 5.0
@@ -28,9 +28,7 @@ def environment(urls: Mapping[str, str], *, placeholder_keys: bool, key: str = P
     a value, `key`, since the SDKs want one even where nobody reads it.
     """
     variables = {**os.environ, **variables_of(urls), **without_proxy(os.environ)}
-    if placeholder_keys:
-        variables = {**dict.fromkeys(KEYS, key), **variables}
-    return variables
+    return with_placeholders(variables, key) if placeholder_keys else variables
 
 
 def check(program: list[str]) -> None:

@@ -49,6 +49,11 @@ def without_proxy(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: with_loopback(environment.get(name, "")) for name in PROXY_EXEMPT}
 
 
+def with_placeholders(environment: Mapping[str, str], key: str = PLACEHOLDER) -> dict[str, str]:
+    """An environment with a value for the API keys that are missing."""
+    return {**dict.fromkeys(KEYS, key), **environment}
+
+
 def base_url_of(name: str) -> str:
     """The variable of an upstream that we know nothing about.
 

@@ -8,15 +8,18 @@ import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import reduce
 from operator import or_
 from pathlib import Path
 
+from harness.core.exchange import Exchange, path_of
 from harness.core.matching.matcher import Matching
 from harness.core.matching.rules import MatchRules
 from harness.core.miss import Miss, miss_text
 from harness.core.redaction import Rules
 from harness.core.run_secrets import RunSecrets, secrets_of
+from harness.core.url import origin_text
 from harness.core.visible import counted
 from harness.replay.answers import Recorded
 from harness.replay.guard import Guard
@@ -35,8 +38,12 @@ def load(
     keep_connect: bool,
     rules: MatchRules | None = None,
     order: Order | None = None,
+    by_origin: bool = False,
 ) -> Library[Recorded]:
-    """All exchanges of some recordings, in their order; labels are ids behind `prefixes_of`."""
+    """All exchanges of some recordings, in their order; labels are ids behind `prefixes_of`.
+
+    `by_origin`: as clients of a proxy ask for them, at their origins and with their URLs' own paths.
+    """
     files = list(dict.fromkeys(paths))
     with ExitStack() as stack:
         recordings = [stack.enter_context(open_recording(path)) for path in files]
@@ -47,9 +54,19 @@ def load(
             for exchange in recording.exchanges():
                 early = len(library.by_label) < MADE_AT_ONCE
                 answer = Recorded(exchange, keep_connect=keep_connect, at_once=early)
-                label = f"{prefix}{exchange.id}"
-                library.add(label, exchange, answer, masked=exchange.capture in masked)
+                asked = at_origin(exchange) if by_origin else exchange
+                library.add(f"{prefix}{exchange.id}", asked, answer, masked=exchange.capture in masked)
     return library
+
+
+def at_origin(exchange: Exchange) -> Exchange:
+    """An exchange whose upstream is its origin, asked for by the path of its URL (a bad URL: as it is)."""
+    request = exchange.request
+    try:
+        upstream = origin_text(request.url)
+    except ValueError:
+        return replace(exchange, upstream="")
+    return replace(exchange, upstream=upstream, request=replace(request, path=path_of(request.url)))
 
 
 @contextmanager
@@ -112,6 +129,8 @@ async def serve(
     url = await service.listen()
     keep_out_of_collection()
     print(f"harness replay: listening on {url} ({counted(len(library.by_label), 'exchange')})", flush=True)
+    for line in settings.hints(url) if program is None else ():
+        print(line, flush=True)
     try:
         code = await until_ended(stop, program(url) if program else None)
     finally:

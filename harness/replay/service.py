@@ -6,7 +6,7 @@ It says nothing, and leaves signals and the process alone: those are of whoever 
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,7 +44,8 @@ class Settings:
     `write_log` is a file for the times of all writes (`harness.replay.write_log`); None: no log. So many
     `kept_requests` are told at `/__admin/received`. `faults` are the rules at the start, `limits` what is
     asked of clients, `session_of` tells them apart. Misses are simulated, or go to the recorder of their
-    upstream. `demands` is what fails a run beside misses.
+    upstream. `demands` is what fails a run beside misses. `connection` makes those of clients; `hints` are
+    lines for people who start their client themselves, given our URL.
     """
 
     host: str = "127.0.0.1"
@@ -58,6 +59,8 @@ class Settings:
     simulate: bool = False
     recorders: Mapping[str, Target] = field(default_factory=dict)
     demands: Demands = NO_DEMANDS
+    connection: Callable[..., Connection] = Connection
+    hints: Callable[[str], Iterable[str]] = lambda _url: ()
 
 
 class Outcome(Document):
@@ -137,7 +140,8 @@ class Service:
     def connection(self) -> Connection:
         """What a client is served by."""
         new_play = self.log.play if self.log else make_play
-        return Connection(self.pacer, self.door.answer, self.site.refuse, self.connections, new_play)
+        made = self.settings.connection
+        return made(self.pacer, self.door.answer, self.site.refuse, self.connections, new_play)
 
     def close(self) -> None:
         """Break off what is under way, and let go of everything."""

@@ -82,6 +82,7 @@ LOAD = (
 )
 EXTRAS = {
     "record": "record --upstream http://127.0.0.1:9",
+    "proxy": "replay {recording} --mode proxy",
     "load": "load --target http://127.0.0.1:9",
     "demo": "demo",
 }
