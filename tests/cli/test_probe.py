@@ -30,6 +30,7 @@ REFUSED = {
         ("--gateway", "http://me:secret@127.0.0.1:9", *STARTS),
         "--gateway holds a user or a password",
     ),
+    "a query": (("--gateway", "http://127.0.0.1:9?a=b", *STARTS), "--gateway should end before '?'"),
     "no levels": ((*GATEWAY, "--concurrency", "1,x", *STARTS), "--concurrency '1,x' is no list of numbers"),
     "no header": ((*GATEWAY, "--header", "secret", *STARTS), "--header should be 'NAME: VALUE'"),
     "no stream": ((*GATEWAY, "--dialect", "x", *STARTS), "{path}: no stream of the dialect x in it"),
