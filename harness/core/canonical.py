@@ -101,7 +101,7 @@ def without_nulls(value: Json) -> Json:
 def by_value(value: Json) -> Json:
     """JSON with every float that is a whole number as an integer, at any depth."""
     if isinstance(value, dict):
-        return {key: by_value(item) for key, item in value.items()}
+        return {key: item if type(item) is str else by_value(item) for key, item in value.items()}
     if isinstance(value, list):
         return [by_value(item) for item in value]
     if isinstance(value, float) and value.is_integer() and abs(value) < EXACT_FLOAT:
@@ -116,18 +116,19 @@ def flatten(value: Json) -> dict[str, Any]:
     {'/a/0': 1, '/a/1/b~1c': None}
     """
     found: dict[str, Any] = {}
-    gather(value, "", found)
+    if isinstance(value, dict | list) and value:
+        gather(value, "", found)
+    else:
+        found[""] = value
     return found
 
 
-def gather(value: Json, pointer: str, found: dict[str, Any]) -> None:
-    """Put the leaves below a pointer into `found`."""
-    if isinstance(value, dict) and value:
-        for key, item in value.items():
-            name = key.replace("~", "~0").replace("/", "~1")
+def gather(value: dict[str, Json] | list[Json], pointer: str, found: dict[str, Any]) -> None:
+    """Put the leaves below a pointer into `found`; leaves, which are most, cost no call."""
+    named = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, item in named:
+        name = key.replace("~", "~0").replace("/", "~1") if isinstance(key, str) else key
+        if isinstance(item, dict | list) and item:
             gather(item, f"{pointer}/{name}", found)
-    elif isinstance(value, list) and value:
-        for index, item in enumerate(value):
-            gather(item, f"{pointer}/{index}", found)
-    else:
-        found[pointer] = value
+        else:
+            found[f"{pointer}/{name}"] = item

@@ -68,7 +68,9 @@ def without_chunks(exchange: Exchange) -> Exchange:
     """An exchange whose chunks are kept elsewhere."""
     if exchange.response is None:
         return exchange
-    return replace(exchange, response=replace(exchange.response, chunks=()))
+    whole = exchange.response
+    bare = Response(whole.status, whole.headers, whole.headers_ns, (), whole.end_ns, whole.http_version)
+    return replace(exchange, response=bare)
 
 
 def marked(exchange: Exchange, mark: tuple[str, str]) -> Exchange:
