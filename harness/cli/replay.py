@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli import replay_door, replay_matching, replay_misses
+from harness.cli import replay_admin, replay_door, replay_matching, replay_misses
 from harness.core.errors import BadInput
 from harness.core.matching.words import OnMiss, Repeat
 from harness.core.visible import counted
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.replay.answers import Recorded
     from harness.replay.guard import Guard
     from harness.replay.match import Library
-    from harness.replay.server import Outcome
+    from harness.replay.service import Outcome
 
 PORT = 8081
 UNUSED_SHOWN = 10
@@ -70,6 +70,9 @@ def replay(
     api_key: replay_door.ApiKey = None,
     rpm: replay_door.Rpm = None,
     tpm: replay_door.Tpm = None,
+    workers: replay_admin.Workers = 1,
+    admin_port: replay_admin.AdminPort = None,
+    journal: replay_admin.Journal = replay_admin.KEPT,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the closing summary as one line of JSON.")
     ] = False,
@@ -82,15 +85,18 @@ def replay(
     exchanges and what differs, and the exit code 1 at the end. With `-- CMD` the command
     runs with the base URLs of the SDKs set to this server, which ends with it. With --validate-requests,
     what breaks the schema of its endpoint gets a 400 in the API's own form, and the exit code 1 as well.
-    Faults (docs/faults.md), API keys and limits are played as asked, and change no exit code.
+    Faults (docs/faults.md), API keys and limits are played as asked, and change no exit code. What the
+    server does is told at /__admin/ (docs/admin.md).
     """
     check_speed(speed)
+    replay_admin.check_alone(workers, write_log)
     played, limits = replay_door.rules_from(fault, faults), replay_door.limits_from(api_key, rpm, tpm)
     session_of = replay_matching.session_from(session_by)
     said = replay_matching.Said(match_on, ignore, normalise, default, preset, fuzzy)
     rules = replay_matching.rules_from(recordings, said)
     upstreams = replay_misses.upstreams_from(on_miss, upstream, recordings)
     from harness.replay import server  # noqa: PLC0415
+    from harness.replay.service import Settings  # noqa: PLC0415
 
     order = replay_matching.order_from(repeat, seed)
     library = server.load(recordings, keep_connect=keep_connect, rules=rules, order=order)
@@ -100,17 +106,20 @@ def replay(
     program = program_on(tuple(library.upstreams), ctx.obj, limits.keys)
     with replay_misses.recorders(upstreams, recordings[0]) as targets:
         simulate = on_miss is OnMiss.SIMULATE
-        settings = server.Settings(
-            host,
-            port_of(port, ctx.obj),
-            speed,
-            write_log,
-            keep_requests,
-            played,
-            limits,
+        settings = Settings(
+            host=host,
+            port=port_of(port, ctx.obj),
+            speed=speed,
+            write_log=write_log,
+            kept_requests=keep_requests,
+            faults=played,
+            limits=limits,
             session_of=session_of,
             simulate=simulate,
             recorders=targets,
+            journal=journal,
+            admin_port=admin_port,
+            workers=workers,
         )
         outcome = server.run(library, settings, program, guard)
         print_summary(outcome)

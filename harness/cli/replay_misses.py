@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.child import Child
     from harness.record.upstream import Upstream
     from harness.replay.relay import Target
-    from harness.replay.server import Outcome
+    from harness.replay.service import Outcome
 
 MISSES_SHOWN = 10
 UNSET = ("", "0", "false", "no")

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, cast
 
+from harness.core.admin import Result
 from harness.replay.arrival import READ_BYTES, Arrival
 from harness.replay.pacer import Pacer, Play, Wire
 from harness.replay.playback import Ending, Playback
@@ -50,7 +51,8 @@ type Begin = Callable[[asyncio.Transport, Callable[[], None]], Playing]
 class Answer:
     """What a request gets: a playback at a speed, or, `instant`, all of its bytes now; whose, by `label`.
 
-    With `begin`, it comes from elsewhere, and the playback only says how the connection ends.
+    With `begin`, it comes from elsewhere, and the playback only says how the connection ends. `result` and
+    `fault` are for the journal.
     """
 
     playback: Playback
@@ -58,6 +60,8 @@ class Answer:
     instant: bool = False
     label: str = ""
     begin: Begin | None = None
+    result: Result = Result.MATCHED
+    fault: str = ""
 
 
 type MakePlay = Callable[[Incoming, Answer, Wire, Callable[[], None]], Play]

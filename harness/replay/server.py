@@ -6,68 +6,30 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from functools import reduce
+from functools import partial, reduce
 from operator import or_
 from pathlib import Path
 
-from pydantic import Field
-
-from harness.core.admin import Refusals, WriteLateness
-from harness.core.document import Document
-from harness.core.errors import BadInput
-from harness.core.fault_rules import Rule
+from harness.core.admin import RecordedCapture, RecordedFile
 from harness.core.matching.matcher import Matching
 from harness.core.matching.rules import MatchRules
-from harness.core.miss import Miss, miss_text, summed
+from harness.core.miss import Miss, miss_text
 from harness.core.redaction import Rules
 from harness.core.run_secrets import RunSecrets, secrets_of
-from harness.core.url import server_url
 from harness.core.visible import counted
-from harness.kernel_stamps import enable
 from harness.replay.answers import Recorded
-from harness.replay.connection import Connection, make_play
-from harness.replay.cursors import SessionOf, everybody
-from harness.replay.door import Door
-from harness.replay.gate import NO_LIMITS, Limits
+from harness.replay.door import ADMIN
 from harness.replay.guard import Guard
-from harness.replay.instead import Instead, fuzzy
 from harness.replay.match import Library, Order
-from harness.replay.pacer import Pacer
-from harness.replay.relay import Target, forwarding
-from harness.replay.simulate import simulation
-from harness.replay.site import Site, Terms, endpoint, write_lateness
-from harness.replay.write_log import WriteLog
+from harness.replay.service import Outcome, Service, Settings, loop_factory
+from harness.store.capture import Capture
 from harness.store.open import open_recording
 from harness.store.recording import Recording
 
-BACKLOG = 4096
 MADE_AT_ONCE = 2000
 """Exchanges whose playbacks are made before the server listens; those of others when they are asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Where to listen (port 0: any free one) and how to play (speed 1: as recorded, 0: at once).
-
-    `write_log` is a file for the times of all writes (`harness.replay.write_log`); None: no log. So many
-    `kept_requests` are told at `/__admin/received`. `faults` are the rules at the start, `limits` what is
-    asked of clients, `session_of` tells them apart. Misses are simulated, or go to the recorder of their
-    upstream.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 0
-    speed: float = 1.0
-    write_log: Path | None = None
-    kept_requests: int = 0
-    faults: tuple[Rule, ...] = ()
-    limits: Limits = NO_LIMITS
-    session_of: SessionOf = everybody
-    simulate: bool = False
-    recorders: Mapping[str, Target] = field(default_factory=dict)
 
 
 def load(
@@ -86,12 +48,39 @@ def load(
         library: Library[Recorded] = Library(rules_of(recordings), known, Matching(rules), order)
         for prefix, recording in zip(prefixes_of(files), recordings, strict=True):
             masked = masked_captures(recording, library.redactor.rules)
+            began: list[str] = []
             for exchange in recording.exchanges():
+                began.append(exchange.started_at)
                 early = len(library.by_label) < MADE_AT_ONCE
                 answer = Recorded(exchange, keep_connect=keep_connect, at_once=early)
                 label = f"{prefix}{exchange.id}"
                 library.add(label, exchange, answer, masked=exchange.capture in masked)
+            library.recordings.append(told_of(recording, began))
     return library
+
+
+def told_of(recording: Recording, began: list[str]) -> RecordedFile:
+    """What the admin pages say of a recording whose exchanges began then; ages are told when asked for."""
+    dated = sorted((one for one in began if one), key=lambda one: one.rstrip("Z"))
+    return RecordedFile(
+        file=str(recording.path),
+        exchanges=len(began),
+        oldest_at=dated[0] if dated else None,
+        newest_at=dated[-1] if dated else None,
+        age_days=None,
+        captures=tuple(map(told_capture, recording.captures())),
+    )
+
+
+def told_capture(capture: Capture) -> RecordedCapture:
+    """What they say of a capture."""
+    return RecordedCapture(
+        id=capture.id,
+        started_at=capture.started_at,
+        ended_at=capture.ended_at,
+        age_days=None,
+        upstreams=dict(capture.upstreams),
+    )
 
 
 @contextmanager
@@ -129,52 +118,22 @@ def run(
     settings: Settings,
     program: Callable[[str], Awaitable[int]] | None,
     guard: Guard | None = None,
-) -> "Outcome":
+) -> Outcome:
     """Serve until SIGINT or SIGTERM, or until `program`, which gets the server's URL, has ended.
 
     What `guard` finds wrong is answered with 400.
     """
+    raise_file_limit()
+    keep_out_of_collection()
+    if settings.workers > 1:
+        from harness.replay import crew  # noqa: PLC0415  it needs a system that forks
+        from harness.replay.shared import Shared  # noqa: PLC0415
+        from harness.replay.worker import Work  # noqa: PLC0415
+
+        work = Work(library, settings, guard, Shared(), tell_miss, tell)
+        return crew.run(work, program, partial(tell_ready, len(library.by_label)))
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         return runner.run(serve(library, settings, program, guard))
-
-
-def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """uvloop, which is faster; asyncio's own loop where it is not installed."""
-    try:
-        import uvloop  # noqa: PLC0415
-    except ImportError:
-        return asyncio.new_event_loop
-    return uvloop.new_event_loop
-
-
-class Outcome(Document):
-    """How a run went. `program_code`: exit code of the program that ran on it (0 where there was none).
-
-    `misses`: the latest, as people read them, and how often each came. `instead`: how many requests were
-    answered in place of a miss, by how (`fuzzy`, `simulated`, `recorded`).
-    `faults`, `unfit_faults`: how often each fault was played, or did not fit its answer; `idle_faults`:
-    the rules that never played theirs.
-    """
-
-    requests: int
-    answered: int
-    missed: int
-    unused: tuple[str, ...]
-    exchanges: int
-    lateness: WriteLateness
-    program_code: int
-    invalid: int = 0
-    misses: dict[str, int] = Field(default_factory=dict)
-    instead: dict[str, int] = Field(default_factory=dict)
-    faults: dict[str, int] = Field(default_factory=dict)
-    unfit_faults: dict[str, int] = Field(default_factory=dict)
-    idle_faults: tuple[str, ...] = ()
-    refused: Refusals = Refusals()
-
-    @property
-    def exit_code(self) -> int:
-        """The program's own failure, else 1 if anything missed or was refused."""
-        return self.program_code or int(self.missed + self.invalid > 0)
 
 
 async def serve(
@@ -185,63 +144,24 @@ async def serve(
 ) -> Outcome:
     """The server's life on its loop."""
     loop = asyncio.get_running_loop()
-    pacer = Pacer(loop)
-    site = Site(library, pacer.lateness, settings.speed, tell_miss, guard)
-    site.terms = terms_of(library, settings)
-    site.keep_requests(settings.kept_requests)
-    door = Door(site, library, settings.limits, settings.faults)
-    connections: set[Connection] = set()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    raise_file_limit()
-    log = WriteLog(settings.write_log) if settings.write_log else None
-    new_play = log.play if log else make_play
-    server = await listen(
-        lambda: Connection(pacer, door.answer, site.refuse, connections, new_play), settings
-    )
-    for one in server.sockets:
-        enable(one)  # its connections inherit it
-    keep_out_of_collection()
-    url = server_url(settings.host, server.sockets[0].getsockname()[1])
-    print(f"harness replay: listening on {url} ({counted(len(library.by_label), 'exchange')})", flush=True)
+    service = Service(library, settings, tell_miss, guard, on_instead=tell)
+    url = await service.listen()
+    tell_ready(len(library.by_label), url, service.admin_url)
     try:
         code = await until_ended(stop, program(url) if program else None)
     finally:
-        server.close()
-        for connection in list(connections):
-            connection.transport.abort()
-        pacer.close()
-        if log:
-            log.close()
-    return outcome(library, site, door, code)
+        service.close()
+    return service.outcome(code)
 
 
-def terms_of(library: Library[Recorded], settings: Settings) -> Terms:
-    """What is agreed beside matching. What misses are answered with is prepared here."""
-    instead: list[Instead] = []
-    if library.matching.rules.fuzzy is not None:
-        instead.append(fuzzy(library, settings.speed))
-    if settings.recorders:
-        instead.append(forwarding(library, settings.recorders))
-    if settings.simulate:
-        instead.append(simulation(library, settings.speed))
-    return Terms(settings.session_of, instead, tell)
-
-
-async def listen(factory: Callable[[], Connection], settings: Settings) -> asyncio.Server:
-    """Open the port; BadInput where that cannot be."""
-    loop = asyncio.get_running_loop()
-    try:
-        return await loop.create_server(factory, settings.host, settings.port, backlog=BACKLOG)
-    except OSError as error:
-        where = f"{settings.host}:{settings.port}"
-        raise BadInput(f"cannot listen on {where}: {why(error)}; try --port 0") from error
-
-
-def why(error: OSError) -> str:
-    """The system's own words, which event loops wrap in theirs; the resolver's have no number above zero."""
-    return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
+def tell_ready(exchanges: int, url: str, admin_url: str | None) -> None:
+    """Say on stdout where the server listens, and where its admin pages are if not there."""
+    if admin_url:
+        print(f"harness replay: admin pages at {admin_url}{ADMIN}", flush=True)
+    print(f"harness replay: listening on {url} ({counted(exchanges, 'exchange')})", flush=True)
 
 
 async def until_ended(stop: asyncio.Event, program: Awaitable[int] | None) -> int:
@@ -279,25 +199,3 @@ def tell(line: str) -> None:
 def tell_miss(miss: Miss) -> None:
     """Say on stderr that a request missed, and what was near."""
     tell(f"miss: {miss_text(miss)}")
-
-
-def outcome(library: Library[Recorded], site: Site, door: Door, code: int) -> Outcome:
-    """The sum of a run."""
-    tally = site.tally
-    unused = tuple(f"{entry.label} {endpoint(entry)}" for entry in library.unused())
-    return Outcome(
-        requests=tally.requests,
-        answered=tally.answered,
-        missed=tally.missed,
-        unused=unused,
-        exchanges=len(library.by_label),
-        lateness=write_lateness(site.lateness),
-        program_code=code,
-        invalid=site.guard.invalid if site.guard else 0,
-        misses=summed(tally.misses),
-        instead=dict(tally.instead),
-        faults=dict(door.faults.played),
-        unfit_faults=dict(door.faults.unfit),
-        idle_faults=door.faults.idle(),
-        refused=door.refusals(),
-    )

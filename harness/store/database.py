@@ -103,7 +103,7 @@ class DatabaseRecording(Recording):
             return {row["state"]: row["count(*)"] for row in self._rows(counted, capture)}
 
     def exchanges(self, only: Container[int] | None = None) -> Iterator[Exchange]:
-        """Exchanges in recorded order. Their ids and a few are held: no lock is kept while the caller works."""
+        """Exchanges in recorded order. Ids and a few are held, so no lock is kept while the caller works."""
         with self._telling():
             ids = [row["id"] for row in self._rows(f"SELECT id FROM exchanges {IN_ORDER}")]  # noqa: S608  ours
         wanted = (one for one in ids if only is None or one in only)

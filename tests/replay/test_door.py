@@ -12,8 +12,11 @@ from harness.core import admin
 from harness.core.exchange import Exchange, Headers, Request, Response
 from harness.core.fault_rules import fault_in, rules_of
 from harness.core.redaction import Rules
+from harness.replay import service
 from harness.replay.answers import Recorded
+from harness.replay.books import Books
 from harness.replay.connection import Answer
+from harness.replay.desk import Desk
 from harness.replay.door import Door
 from harness.replay.faults import Choice
 from harness.replay.gate import NO_LIMITS, Limits
@@ -22,6 +25,7 @@ from harness.replay.match import Library
 from harness.replay.pacer import Lateness
 from harness.replay.playback import Client, Ending
 from harness.replay.reader import Incoming
+from harness.replay.service import Outcome, Settings
 from harness.replay.site import Site
 
 S = 1_000_000_000
@@ -42,7 +46,13 @@ def door(*faults: str, limits: Limits = NO_LIMITS, speed: float = 1.0) -> Door:
         one = recorded(CHAT, body, said)
         library.add(str(label), one, Recorded(one, keep_connect=False))
     site = Site(library, Lateness(), speed, lambda _: None)
-    return Door(site, library, limits, rules_of({"faults": list(faults)}))
+    made = Door(site, library, limits, rules_of({"faults": list(faults)}))
+    made.administer = Desk(service.facts_of(library, Settings(speed=speed)), Books(made)).answer
+    return made
+
+
+def outcome_of(one: Door) -> Outcome:
+    return service.outcome_of(Books(one).whole(), service.facts_of(one.library, Settings()), 0)
 
 
 def asking(
@@ -121,7 +131,7 @@ def test_a_fault_is_marked_logged_and_counted(capsys: pytest.CaptureFixture[str]
     assert found.latest == (
         admin.PlayedFault(request=f"POST {CHAT}", fault="cut; event=1", by="rule", unfit=None),
     )
-    assert one.faults.idle() == ("kind=content-type,path=/never",)
+    assert outcome_of(one).idle_faults == ("kind=content-type,path=/never",)
 
 
 def test_what_does_not_fit_goes_out_as_recorded_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
@@ -285,7 +295,7 @@ def test_a_known_key_comes_in_however_it_is_shown() -> None:
 def test_any_other_gets_401_and_uses_nothing() -> None:
     one = door("error; status=500; times=1", limits=KEYS)
     assert statuses(one, *(asking(shown=shown) for shown in BAD_KEYS)) == ["401"] * len(BAD_KEYS)
-    assert one.refusals() == admin.Refusals(unauthorised=len(BAD_KEYS))
+    assert outcome_of(one).refused == admin.Refusals(unauthorised=len(BAD_KEYS))
     assert page(one).rules[0].fitted == 0, "and the admin pages ask for no key"
     assert statuses(one, asking(method="OPTIONS")) == ["204"]
 
@@ -313,7 +323,7 @@ def test_requests_a_minute_for_each_key() -> None:
     left = [head(each).get("x-ratelimit-remaining-requests") for each in answers[:2]]
     assert left == ["1", "0"]
     assert head(answers[0])["x-ratelimit-limit-requests"] == "2", "in place of what was recorded"
-    assert one.refusals() == admin.Refusals(limited=2)
+    assert outcome_of(one).refused == admin.Refusals(limited=2)
     assert "2 requests a minute" in body(answers[2])["error"]["message"]
 
 
