@@ -105,6 +105,12 @@ class JournalQuery(Document):
     result: Result | None = None
 
 
+class UnusedQuery(Document):
+    """The query of `/__admin/unused`: how many at most."""
+
+    limit: Annotated[int, Field(ge=0, le=1_000_000)] = 1000
+
+
 class Speed(Document):
     """`/__admin/speed`: 1 is as recorded, 0 at once, N so many times as fast; of requests from now on."""
 
@@ -230,7 +236,7 @@ class UnusedExchange(Document):
 
 
 class Unused(Document):
-    """`/__admin/unused`: all of those."""
+    """`/__admin/unused`: how many those are, and the first of them."""
 
     count: int
     exchanges: tuple[UnusedExchange, ...]

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import parse_qsl
 
 from harness import __version__
@@ -45,18 +46,23 @@ class Facts:
         self.round = max(self.round, order.round)
 
 
-type Show = Callable[[Census, Facts], Document | bytes]
+type Show = Callable[[Census, Facts, int], Document | bytes]
+"""Makes a page of a census, the facts, and how much may be listed."""
 type Take = Callable[[bytes], Order]
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page: the lists that it needs, and, by method, what is ordered there. `reads`: GET shows it."""
+    """A page: the lists that it needs, and, by method, what is ordered there.
+
+    `reads`: GET shows it. `query`: what may be said of the lists, if anything.
+    """
 
     show: Show
     parts: frozenset[Part] = frozenset()
     takes: Mapping[str, Take] = field(default_factory=dict)
     reads: bool = True
+    query: type[Document] | None = None
     content_type: str = JSON
 
     @property
@@ -115,17 +121,15 @@ def planned(asked: Asked, facts: Facts) -> Plan | Reply:
 
 def wish_of(page: Page, query: str) -> Wish:
     """The lists that a page needs. ValueError for a query that it does not know."""
-    if "journal" not in page.parts:
+    if page.query is None:
         return Wish(parts=page.parts)
-    said = checked(admin.JournalQuery, dict(parse_qsl(query, keep_blank_values=True)), "the query")
-    return Wish(parts=page.parts, limit=said.limit, result=said.result)
+    said = checked(page.query, dict(parse_qsl(query, keep_blank_values=True)), "the query")
+    return Wish(parts=page.parts, **dict(said))
 
 
 def shown(plan: Plan, census: Census, facts: Facts) -> Reply:
     """The page as it is now."""
-    if "journal" in plan.wish.parts:  # of several processes, each told so many
-        census = census.model_copy(update={"journal": latest(census.journal, plan.wish.limit)})
-    made = plan.page.show(census, facts)
+    made = plan.page.show(census, facts, plan.wish.limit)
     body = made if isinstance(made, bytes) else json.dumps(made.model_dump(mode="json"), indent=1).encode()
     return Reply(200, body if body.endswith(b"\n") else body + b"\n", plan.page.content_type)
 
@@ -143,14 +147,14 @@ def refusal(status: int, message: str, code: str = "harness_admin") -> Reply:
 # ---- what is shown ----
 
 
-def health(_census: Census, facts: Facts) -> Document:
+def health(_census: Census, facts: Facts, _limit: int) -> Document:
     """That it runs."""
     return admin.Health(
         version=__version__, exchanges=len(facts.requests), speed=facts.speed, workers=facts.workers
     )
 
 
-def recordings(_census: Census, facts: Facts) -> Document:
+def recordings(_census: Census, facts: Facts, _limit: int) -> Document:
     """What is served, and how old it is now."""
     aged = tuple(aged_file(one) for one in facts.recordings)
     return admin.Recordings(count=len(aged), recordings=aged)
@@ -165,59 +169,61 @@ def aged_file(one: admin.RecordedFile) -> admin.RecordedFile:
     return one.model_copy(update={"age_days": age_days(one.oldest_at, now), "captures": captures})
 
 
-def journal(census: Census, facts: Facts) -> Document:
-    """The latest requests."""
-    return admin.Journal(count=sum(census.results.values()), kept=facts.kept, requests=census.journal)
+def journal(census: Census, facts: Facts, limit: int) -> Document:
+    """The latest requests; of several processes, each tells so many."""
+    requests = latest(census.journal, limit)
+    return admin.Journal(count=sum(census.results.values()), kept=facts.kept, requests=requests)
 
 
-def unmatched(census: Census, _facts: Facts) -> Document:
+def unmatched(census: Census, _facts: Facts, _limit: int) -> Document:
     """What missed."""
     return admin.Unmatched(count=census.missed, misses=census.misses)
 
 
-def near_misses(census: Census, _facts: Facts) -> Document:
+def near_misses(census: Census, _facts: Facts, _limit: int) -> Document:
     """What missed, and has something like it."""
     near = tuple(one for one in census.misses if one.nearest)
     return admin.NearMisses(count=len(near), near_misses=near)
 
 
-def unused(census: Census, facts: Facts) -> Document:
+def unused(census: Census, facts: Facts, limit: int) -> Document:
     """What answered nothing yet."""
-    exchanges = tuple(admin.UnusedExchange(id=one, request=facts.requests[one]) for one in census.unused)
-    return admin.Unused(count=len(exchanges), exchanges=exchanges)
+    shown = census.unused[:limit]
+    exchanges = tuple(admin.UnusedExchange(id=one, request=facts.requests[one]) for one in shown)
+    return admin.Unused(count=len(census.unused), exchanges=exchanges)
 
 
-def timing(census: Census, _facts: Facts) -> Document:
+def timing(census: Census, _facts: Facts, _limit: int) -> Document:
     """How late it writes."""
     return admin.Timing(**dict(census.written), held_by_slow_readers=census.held)
 
 
-def faults(census: Census, _facts: Facts) -> Document:
+def faults(census: Census, _facts: Facts, _limit: int) -> Document:
     """Rules, and what was played."""
     return admin.Faults(rules=census.rules, played=census.played, unfit=census.unfit, latest=census.faults)
 
 
-def invalid(census: Census, _facts: Facts) -> Document:
+def invalid(census: Census, _facts: Facts, _limit: int) -> Document:
     """What broke its schema."""
     return admin.Invalid(count=census.invalid, requests=census.refused)
 
 
-def received(census: Census, _facts: Facts) -> Document:
+def received(census: Census, _facts: Facts, _limit: int) -> Document:
     """Requests as they came in."""
     return admin.Received(requests=census.received)
 
 
-def speed(_census: Census, facts: Facts) -> Document:
+def speed(_census: Census, facts: Facts, _limit: int) -> Document:
     """The time scale."""
     return admin.Speed(speed=facts.speed)
 
 
-def done(_census: Census, _facts: Facts) -> Document:
+def done(_census: Census, _facts: Facts, _limit: int) -> Document:
     """That it is done."""
     return admin.Done()
 
 
-def metrics(census: Census, facts: Facts) -> bytes:
+def metrics(census: Census, facts: Facts, _limit: int) -> bytes:
     """All that is counted, for Prometheus."""
     return metrics_text(census, exchanges=len(facts.requests), speed=facts.speed, workers=facts.workers)
 
@@ -232,7 +238,7 @@ def new_speed(body: bytes) -> Order:
 
 def new_faults(body: bytes) -> Order:
     """Other rules; they are read here, so that what is wrong with them is said."""
-    value = json.loads(body)
+    value = json_in(body)
     rules_of(value)
     return Order(faults=tuple(value["faults"]))
 
@@ -254,19 +260,27 @@ def reset(body: bytes) -> Order:
 
 def object_in(body: bytes) -> dict[str, object]:
     """The JSON object in a body."""
-    value = json.loads(body)
+    value = json_in(body)
     if not isinstance(value, dict):
         raise ValueError("the body is no JSON object")
     return value
 
 
+def json_in(body: bytes) -> Any:
+    """What a body says."""
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise ValueError(f"the body is no JSON: {error}") from None
+
+
 PAGES: Mapping[str, Page] = {
     "health": Page(health),
     "recordings": Page(recordings),
-    "requests": Page(journal, frozenset({"journal"})),
+    "requests": Page(journal, frozenset({"journal"}), query=admin.JournalQuery),
     "unmatched": Page(unmatched, frozenset({"misses"})),
     "near-misses": Page(near_misses, frozenset({"misses"})),
-    "unused": Page(unused, frozenset({"unused"})),
+    "unused": Page(unused, frozenset({"unused"}), query=admin.UnusedQuery),
     "timing": Page(timing),
     "faults": Page(faults, frozenset({"faults"}), {"PUT": new_faults, "DELETE": no_faults}),
     "invalid": Page(invalid, frozenset({"invalid"})),

@@ -56,8 +56,9 @@ class Shared:
     def open(self) -> None:
         """Open the counts in this process."""
         self.connection = sqlite3.connect(self.file, isolation_level=None)
-        for pragma in ("journal_mode = OFF", "synchronous = OFF"):  # nothing here outlives the server
-            self.connection.execute(f"PRAGMA {pragma}")
+        with self.alone() as counts:
+            for pragma in ("journal_mode = OFF", "synchronous = OFF"):  # nothing here outlives the server
+                counts.execute(f"PRAGMA {pragma}")
 
     def forget_files(self) -> None:
         """Take the names of the files away: what is open stays so."""
