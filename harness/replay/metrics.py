@@ -6,6 +6,9 @@ https://prometheus.io/docs/instrumenting/exposition_formats/
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+
 from harness.core.census import Census
 from harness.core.histogram import Histogram
 
@@ -18,8 +21,6 @@ NS_PER_S = 1_000_000_000
 
 def metrics_text(census: Census, *, exchanges: int, speed: float, workers: int) -> bytes:
     """All metrics."""
-    from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415  70 ms, once
-
     registry = CollectorRegistry(auto_describe=False)
     registry.register(Families((*counters(census), *gauges(census, exchanges, speed, workers), late(census))))
     return generate_latest(registry)
@@ -56,8 +57,6 @@ def counters(census: Census) -> Iterator[Any]:
 
 def counted(name: str, says: str, label: str, values: Mapping[str, float]) -> Any:
     """A counter, by one label or none."""
-    from prometheus_client.core import CounterMetricFamily  # noqa: PLC0415
-
     family: Any = CounterMetricFamily(PREFIX + name, says, labels=[label] if label else [])
     for value, count in values.items():
         family.add_metric([value] if label else [], count)
@@ -66,8 +65,6 @@ def counted(name: str, says: str, label: str, values: Mapping[str, float]) -> An
 
 def gauges(census: Census, exchanges: int, speed: float, workers: int) -> Iterator[Any]:
     """What is so now."""
-    from prometheus_client.core import GaugeMetricFamily  # noqa: PLC0415
-
     now = {
         "open_streams": ("answers under way", census.streams),
         "open_connections": ("connections of clients", census.connections),
@@ -81,8 +78,6 @@ def gauges(census: Census, exchanges: int, speed: float, workers: int) -> Iterat
 
 def late(census: Census) -> Any:
     """How late the server wrote, as a histogram in seconds."""
-    from prometheus_client.core import HistogramMetricFamily  # noqa: PLC0415
-
     histogram = census.histogram
     total = sum(bucket * count for bucket, count in histogram.counts.items()) / NS_PER_S
     family: Any = HistogramMetricFamily(f"{PREFIX}lateness_seconds", "time of each write minus its deadline")
