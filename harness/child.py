@@ -17,9 +17,12 @@ STOP_S = 10.0
 
 
 class Child:
-    """A child that prints `listening on URL`; a context manager that ends it. `url` is the first it names."""
+    """A child that prints `listening on URL`; a context manager that ends it.
 
-    def __init__(self, command: Sequence[str], *, quiet: bool = False) -> None:
+    It is ready when it has named as many URLs as it has `listeners`; `url` is the first of `urls`.
+    """
+
+    def __init__(self, command: Sequence[str], *, quiet: bool = False, listeners: int = 1) -> None:
         self.output: list[str] = []
         self.process = subprocess.Popen(
             command,
@@ -28,7 +31,8 @@ class Child:
             stdin=subprocess.DEVNULL,
             text=True,
         )
-        self.url = self.wait_ready()
+        self.urls = tuple(self.wait_ready() for _ in range(listeners))
+        self.url = self.urls[0]
 
     def wait_ready(self) -> str:
         """Read the child's output until it says where it listens (BadInput: it ended without)."""

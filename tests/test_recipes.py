@@ -2,19 +2,16 @@
 
 import shlex
 import shutil
-import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from typer.core import TyperGroup
-from typer.main import get_command
 
-from harness.cli.app import app, split_program
 from harness.core.derive import derive
 from harness.core.exchange import State
 from harness.demo.model_server import ModelServer
 from harness.store.open import open_recording
-from tests.plugins.recipes import KEY, blocks, commands, run_recipe
+from tests.plugins.recipes import KEY, blocks, commands, parsed, run_recipe
 
 HEAVY = {"langchain", "litellm"}
 NODE = "openai@6.49.0"
@@ -27,13 +24,7 @@ def test_the_page_has_the_recipes_that_are_tested() -> None:
 
 @pytest.mark.parametrize("line", sorted(set(commands())))
 def test_every_command_of_the_page_is_one(line: str) -> None:
-    own, program = split_program(shlex.split(line)[1:])
-    group = get_command(app)
-    assert isinstance(group, TyperGroup)
-    with group.make_context("harness", own, obj=program) as context:
-        command = group.get_command(context, own[0])
-        assert command is not None
-        command.make_context(own[0], own[1:], parent=context)
+    parsed(shlex.split(line)[1:])
 
 
 def checked_text(path: Path) -> str:
@@ -64,11 +55,8 @@ def test_curl(model_server: ModelServer, tmp_path: Path) -> None:
     assert checked_text(tmp_path / "hello.db")
 
 
-@pytest.mark.skipif(shutil.which("npm") is None or shutil.which("node") is None, reason="needs Node and npm")
-def test_node(model_server: ModelServer, tmp_path: Path) -> None:
-    install = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(tmp_path), NODE]
-    if subprocess.run(install, capture_output=True, check=False).returncode:
-        pytest.skip("npm cannot install the package openai here")
+def test_node(model_server: ModelServer, tmp_path: Path, npm: Callable[..., Path]) -> None:
+    (tmp_path / "node_modules").symlink_to(npm(NODE) / "node_modules")
     done = run_recipe("node", model_server.url, tmp_path)
     assert "1 answered, 0 missed" in done.stderr + done.stdout
     assert done.stdout.count(checked_text(tmp_path / "hello.db")) == 2

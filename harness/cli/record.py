@@ -4,22 +4,24 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
 from datetime import datetime
-from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
 from socket import gethostname
+from ssl import SSLError, create_default_context
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli import gpu_log, redact_options
+from harness.cli import gpu_log, proxy_mode, redact_options
+from harness.cli.proxy_mode import Mode
 from harness.core.errors import BadInput, HarnessError, MissingExtra, NotRecorded
 from harness.core.sizes import parse_size
 from harness.core.visible import counted
 from harness.record.policy import Policy
 
 if TYPE_CHECKING:
+    from harness.cli.proxy_mode import WayIn
     from harness.load.gpu.source import Asked
     from harness.record.supervisor import Outcome, Program
 
@@ -29,21 +31,17 @@ STATS_S = 5.0
 """How often `--stats` says what recording costs."""
 
 
-class Mode(StrEnum):
-    """How clients reach the recorder."""
-
-    REVERSE = "reverse"
-
-
 def record(
     ctx: typer.Context,
     upstream: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             metavar="[NAME=]URL",
-            help="API to record, once for each; a path in the URL is put before every request's.",
+            show_default=False,
+            help="API to record, once for each; a path in the URL is put before every request's. "
+            "With --mode proxy it only gives a name.",
         ),
-    ],
+    ] = None,
     db: Annotated[
         Path | None,
         typer.Option(help="Recording to append to. [default: recordings/DATE-TIME.db]", show_default=False),
@@ -58,9 +56,19 @@ def record(
             help="Port of the first, the others follow; 0: free ones. [default: 8080, or 0 with -- CMD]",
         ),
     ] = None,
-    _mode: Annotated[
-        Mode, typer.Option("--mode", help="reverse: clients use our address as their base URL.")
+    mode: Annotated[
+        Mode, typer.Option(help="reverse: clients use our address as their base URL; proxy: as their proxy.")
     ] = Mode.REVERSE,
+    allow_host: proxy_mode.AllowHost = None,
+    ca_dir: proxy_mode.CaDir = None,
+    upstream_ca: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            show_default=False,
+            help="Certificates (PEM) to trust for upstreams, beside those that are trusted anyway.",
+        ),
+    ] = None,
     redact: Annotated[
         bool, typer.Option("--redact/--no-redact", help="Mask API keys and other secrets before storing.")
     ] = True,
@@ -104,21 +112,28 @@ def record(
     each process, how late its loop was, how many exchanges have doubtful times (error_bound_ns above
     5 ms). Exit code: the command's own, or 4 where something could not be recorded; else, with
     --validate, 1 where an exchange has errors or was not checked.
+
+    With --mode proxy there is one port, for programs whose base URL cannot be changed: the command gets
+    the variables of proxies and certificates (HTTPS_PROXY, SSL_CERT_FILE, NODE_EXTRA_CA_CERTS, ...);
+    without a command they are printed. Recorded is what goes to known providers, to --upstream and to
+    --allow-host; everything else passes as it is.
     """
     if sys.platform == "win32":
         raise BadInput("harness record runs on Linux and macOS: on Windows, use it in WSL")
     if find_spec("mitmproxy") is None:
         raise MissingExtra("harness record", "record")
-    from harness.record.supervisor import Settings  # noqa: PLC0415
+    from harness.record.supervisor import Forwarding, Settings  # noqa: PLC0415
     from harness.record.supervisor import record as run  # noqa: PLC0415
     from harness.record.upstream import parse_all  # noqa: PLC0415
 
     program: list[str] | None = ctx.obj
+    upstreams = parse_all(upstream or ())
+    way = way_of(mode, allow_host, ca_dir, [one.host for one in upstreams])
     rules = redact_options.rules(
         redact_header, redact_query, redact_field, redact_json, redact_pattern, email=redact_email
     )
     settings = Settings(
-        upstreams=parse_all(upstream),
+        upstreams=upstreams,
         db=db or default_db(),
         host=host,
         port=port if port is not None else PORT if program is None else 0,
@@ -127,9 +142,11 @@ def record(
         limit=queue_size(max_queue),
         policy=on_storage_failure,
         check=check_command(as_json=as_json) if validate else (),
+        upstream_ca=certificates(upstream_ca),
+        forward=Forwarding(way.authority.file, way.hosts, way.exports) if way else None,
         stats_s=STATS_S if stats else 0.0,
     )
-    on = program_on(program)
+    on = program_on(program, way)
     wanted = gpu_log.asked(gpu, gpu_rate, gpus).checked()
     return report(logged(wanted, lambda: run(settings, on), settings.db), settings.db, as_json=as_json)
 
@@ -156,7 +173,30 @@ def check_command(*, as_json: bool) -> tuple[str, ...]:
     return sys.executable, "-P", "-W", "ignore", "-m", "harness.validate.live", *form
 
 
-def program_on(program: list[str] | None) -> "Program | None":
+def way_of(mode: Mode, allow_host: list[str] | None, ca_dir: Path | None, named: list[str]) -> "WayIn | None":
+    """The way in of `--mode proxy`; None: that of the other one, for which hosts must be named."""
+    if mode is Mode.PROXY:
+        return proxy_mode.way_in("harness record", allow_host, ca_dir, named)
+    proxy_mode.refuse_options(allow_host=allow_host, ca_dir=ca_dir)
+    if not named:
+        raise BadInput("name an upstream: --upstream https://api.openai.com")
+    return None
+
+
+def certificates(path: Path | None) -> Path | None:
+    """The file of `--upstream-ca`, once it is sure that it holds certificates."""
+    if path is None:
+        return None
+    try:
+        create_default_context(cafile=path)
+    except SSLError:
+        raise BadInput(f"--upstream-ca {path}: there are no certificates in PEM form in it") from None
+    except OSError as error:
+        raise BadInput(f"--upstream-ca {path}: {error.strerror or error}") from None
+    return path.absolute()
+
+
+def program_on(program: list[str] | None, way: "WayIn | None") -> "Program | None":
     """What runs the program behind `--` once the listeners' URLs are known."""
     if program is None:
         return None
@@ -165,6 +205,8 @@ def program_on(program: list[str] | None) -> "Program | None":
     check(program)
 
     def on(urls: Mapping[str, str]) -> Awaitable[int]:
+        if way:
+            return run(program, way.environment(*urls.values()))
         return run(program, environment(urls, placeholder_keys=False))
 
     return on
@@ -209,7 +251,8 @@ def report(outcome: "Outcome", db: Path, *, as_json: bool) -> int:
     from harness.record.console import summary  # noqa: PLC0415
     from harness.record.cost import cost_lines  # noqa: PLC0415
 
-    print(f"harness record: {summary(outcome.states, str(outcome.db or db))}", file=sys.stderr)
+    place = str(outcome.db or db)
+    print(f"harness record: {summary(outcome.states, place, outcome.passed)}", file=sys.stderr)
     if outcome.masked:
         print(redact_options.masked_line(outcome.masked, as_json=as_json), file=sys.stderr)
     if outcome.cost and outcome.states:

@@ -4,24 +4,35 @@ import json
 import math
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli import replay_admin, replay_door, replay_matching, replay_misses
+from harness.cli import (
+    proxy_mode,
+    replay_admin,
+    replay_door,
+    replay_freshness,
+    replay_matching,
+    replay_misses,
+)
+from harness.cli.proxy_mode import Mode
 from harness.core.errors import BadInput
 from harness.core.matching.words import OnMiss, Repeat
 from harness.core.visible import counted
 
 if TYPE_CHECKING:
+    from harness.cli.proxy_mode import WayIn
     from harness.replay.answers import Recorded
+    from harness.replay.connection import Connection
     from harness.replay.guard import Guard
     from harness.replay.match import Library
     from harness.replay.service import Outcome
 
 PORT = 8081
-UNUSED_SHOWN = 10
 
 
 def replay(
@@ -41,6 +52,11 @@ def replay(
     keep_connect: Annotated[
         bool, typer.Option(help="Play the recorder's connection set-up (DNS, TCP, TLS) as waiting time too.")
     ] = False,
+    mode: Annotated[
+        Mode, typer.Option(help="reverse: clients use our address as their base URL; proxy: as their proxy.")
+    ] = Mode.REVERSE,
+    allow_host: proxy_mode.AllowHost = None,
+    ca_dir: proxy_mode.CaDir = None,
     validate_requests: Annotated[
         bool, typer.Option("--validate-requests", help="Answer 400 to a request that breaks its schema.")
     ] = False,
@@ -70,6 +86,8 @@ def replay(
     api_key: replay_door.ApiKey = None,
     rpm: replay_door.Rpm = None,
     tpm: replay_door.Tpm = None,
+    strict: replay_freshness.Strict = False,
+    max_age: replay_freshness.MaxAge = None,
     workers: replay_admin.Workers = 1,
     admin_port: replay_admin.AdminPort = None,
     journal: replay_admin.Journal = replay_admin.KEPT,
@@ -87,6 +105,10 @@ def replay(
     what breaks the schema of its endpoint gets a 400 in the API's own form, and the exit code 1 as well.
     Faults (docs/faults.md), API keys and limits are played as asked, and change no exit code. What the
     server does is told at /__admin/ (docs/admin.md).
+
+    With --mode proxy, programs use this server as their proxy: what was recorded of a host is asked of
+    that host, over TLS with our own CA. Known providers and --allow-host are answered with a miss where
+    nothing matches; other hosts are reached through a tunnel.
     """
     check_speed(speed)
     replay_admin.check_alone(workers, write_log)
@@ -99,13 +121,17 @@ def replay(
     from harness.replay.service import Settings  # noqa: PLC0415
 
     order = replay_matching.order_from(repeat, seed)
-    library = server.load(recordings, keep_connect=keep_connect, rules=rules, order=order)
+    by_origin = mode is Mode.PROXY
+    with server.uncollected():
+        library = server.load(
+            recordings, keep_connect=keep_connect, rules=rules, order=order, by_origin=by_origin
+        )
     guard = guard_on(library) if validate_requests else None
+    way = way_of(mode, library, allow_host, ca_dir, on_miss)
     upstreams = replay_misses.named_as(tuple(library.upstreams), upstreams, upstream or ())
     library.upstreams |= dict.fromkeys(one.name for one in upstreams)
-    program = program_on(tuple(library.upstreams), ctx.obj, limits.keys)
+    program = program_on(tuple(library.upstreams), ctx.obj, limits.keys, way)
     with replay_misses.recorders(upstreams, recordings[0]) as targets:
-        simulate = on_miss is OnMiss.SIMULATE
         settings = Settings(
             host=host,
             port=port_of(port, ctx.obj),
@@ -115,12 +141,15 @@ def replay(
             faults=played,
             limits=limits,
             session_of=session_of,
-            simulate=simulate,
+            simulate=on_miss is OnMiss.SIMULATE,
             recorders=targets,
+            demands=replay_freshness.demands_from(max_age, strict=strict),
             journal=journal,
             admin_port=admin_port,
             workers=workers,
         )
+        if way:
+            settings = replace(settings, connection=connection_of(way, library), hints=way.exports)
         outcome = server.run(library, settings, program, guard)
         print_summary(outcome)
         if as_json:
@@ -152,24 +181,47 @@ def check_speed(speed: float) -> None:
         )
 
 
+def way_of(
+    mode: Mode,
+    library: "Library[Recorded]",
+    allow_host: list[str] | None,
+    ca_dir: Path | None,
+    on_miss: OnMiss,
+) -> "WayIn | None":
+    """The way in of `--mode proxy`; None: that of the other one."""
+    if mode is Mode.REVERSE:
+        proxy_mode.refuse_options(allow_host=allow_host, ca_dir=ca_dir)
+        return None
+    if on_miss is OnMiss.RECORD:
+        raise BadInput("--on-miss record does not go with --mode proxy: harness record --mode proxy appends")
+    from harness.core.url import origin  # noqa: PLC0415
+
+    origins = [origin(url) for url in library.upstreams if url]
+    plain = any(one.scheme == "http" for one in origins)
+    return proxy_mode.way_in("harness replay", allow_host, ca_dir, [one.host for one in origins], plain=plain)
+
+
+def connection_of(way: "WayIn", library: "Library[Recorded]") -> "Callable[..., Connection]":
+    """What makes connections of clients that use us as their proxy."""
+    from harness.replay.forward import Doors, ProxyConnection  # noqa: PLC0415
+
+    return partial(ProxyConnection, Doors(way.authority, way.hosts, tuple(filter(None, library.upstreams))))
+
+
 def program_on(
-    upstreams: tuple[str, ...], program: list[str] | None, keys: tuple[str, ...]
+    upstreams: tuple[str, ...], program: list[str] | None, keys: tuple[str, ...], way: "WayIn | None"
 ) -> Callable[[str], Awaitable[int]] | None:
     """What runs the program behind `--` once the server's URL is known; a key that it lacks is the first."""
     if program is None:
         return None
-    from harness.cli.program import PLACEHOLDER, check, environment, run  # noqa: PLC0415
+    from harness.cli.program import check, environment, run  # noqa: PLC0415
+    from harness.core.variables import PLACEHOLDER, base_urls, with_placeholders  # noqa: PLC0415
 
     check(program)
     key = keys[0] if keys else PLACEHOLDER
+    if way:
+        return lambda url: run(program, with_placeholders(way.environment(url), key))
     return lambda url: run(program, environment(base_urls(upstreams, url), placeholder_keys=True, key=key))
-
-
-def base_urls(upstreams: tuple[str, ...], url: str) -> dict[str, str]:
-    """Where each upstream is served: at `/NAME` where there are several, so that none is mistaken."""
-    if len(upstreams) <= 1:  # of an empty recording, too: its program must not reach the real API
-        return {"".join(upstreams) or "default": url}
-    return {name or "default": f"{url}/{name}" if name else url for name in upstreams}
 
 
 def print_summary(outcome: "Outcome") -> None:
@@ -178,11 +230,10 @@ def print_summary(outcome: "Outcome") -> None:
     requests = f"{counted(outcome.requests, 'request')}: {outcome.answered} answered, {outcome.missed} missed"
     invalid = f", {outcome.invalid} invalid" if outcome.invalid else ""
     unused = f"{len(outcome.unused)} of {counted(outcome.exchanges, 'exchange')} unused"
-    lines = [f"{requests}{invalid}; {unused}"]
+    stale = f", {len(outcome.stale)} too old" if outcome.stale else ""
+    lines = [f"{requests}{invalid}; {unused}{stale}"]
     lines += [*replay_misses.summary(outcome), *replay_door.summary(outcome)]
-    lines += [f"  unused: {row}" for row in outcome.unused[:UNUSED_SHOWN]]
-    if len(outcome.unused) > UNUSED_SHOWN:
-        lines.append(f"  unused: and {len(outcome.unused) - UNUSED_SHOWN} more")
+    lines += replay_freshness.summary(outcome)
     if timing.writes:
         lines.append(
             f"{counted(timing.writes, 'write')}, late by p50 {timing.p50_ms:.2f} ms, "

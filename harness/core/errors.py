@@ -21,8 +21,8 @@ class MissingExtra(BadInput):
     """A part of harness that needs an extra, which is not installed."""
 
     def __init__(self, what: str, extra: str) -> None:
-        install = f"pip install 'traffic-harness[{extra}]' (Python 3.13 or later)"
-        super().__init__(f"{what} needs the extra '{extra}': {install}")
+        python = "" if extra == "proxy" else " (Python 3.13 or later)"
+        super().__init__(f"{what} needs the extra '{extra}': pip install 'traffic-harness[{extra}]'{python}")
 
 
 class CheckFailed(HarnessError):

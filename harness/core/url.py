@@ -54,6 +54,16 @@ def authority_of(scheme: str, host: str, port: int) -> str:
     return bare if port == PORTS[scheme] else f"{bare}:{port}"
 
 
+def origin_text(url: str) -> str:
+    """The origin of a URL as text, always written alike. Raises ValueError as `origin` does.
+
+    >>> origin_text("HTTPS://API.OpenAI.com:443/v1/models?limit=2")
+    'https://api.openai.com'
+    """
+    scheme, host, port = origin(url)
+    return f"{scheme}://{authority_of(scheme, host, port or PORTS[scheme])}"
+
+
 def plain_url(text: str) -> str:
     """A URL or path with its bytes that are no UTF-8 percent-encoded, which names the same resource.
 

@@ -11,18 +11,17 @@ from harness.core.exchange import Exchange, Headers, Request, Response
 from harness.record.anchor import Anchor
 from harness.record.ends import told
 from harness.record.message import Message
-from harness.record.upstream import Upstream
 
 BLANKED = dict.fromkeys(map(ord, "\0\r\n"), " ")
 """What a field value may not hold, in folded lines or at all: blanks instead (RFC 9110, 5.5)."""
 
 
-def exchange_of(message: Message, upstreams: Mapping[str, Upstream], anchor: Anchor) -> Exchange:
+def exchange_of(message: Message, anchor: Anchor) -> Exchange:
     """The exchange of a message; its state is not known yet (`harness.record.ends`)."""
     head = message.head
     t0: int = head["t0"]
     return Exchange(
-        request=_request(head["request"], message.body, upstreams[head["request"]["upstream"]]),
+        request=_request(head["request"], message.body),
         response=_response(head, message) if head["response"] else None,
         started_at=anchor.date(t0),
         upstream=head["request"]["upstream"],
@@ -33,16 +32,14 @@ def exchange_of(message: Message, upstreams: Mapping[str, Upstream], anchor: Anc
     )
 
 
-def _request(request: Mapping[str, Any], body: bytes, upstream: Upstream) -> Request:
-    asked: str = request["path"]
-    rooted = asked if asked.startswith("/") else f"/{asked}"  # `OPTIONS *`
+def _request(request: Mapping[str, Any], body: bytes) -> Request:
     return Request(
         method=request["method"],
-        url=f"{upstream.scheme}://{upstream.authority}{upstream.path(rooted)}",
+        url=request["url"],
         headers=_headers(request["headers"]),
         body=body,
         http_version=request["http_version"],
-        path=asked,
+        path=request["path"],
     )
 
 

@@ -31,11 +31,11 @@ class Child:
         self._said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
     @classmethod
-    async def start(cls, name: str, descriptor: int) -> Self:
-        """Start `harness.record.NAME` with one more open file."""
+    async def start(cls, name: str, descriptor: int, *more: int) -> Self:
+        """Start `harness.record.NAME` with one more open file, or some more that it is told of later."""
         command = [sys.executable, *OPTIONS, "-m", f"harness.record.{name}", str(descriptor)]
         process = await asyncio.create_subprocess_exec(
-            *command, stdin=PIPE, stdout=PIPE, pass_fds=(descriptor,), start_new_session=True
+            *command, stdin=PIPE, stdout=PIPE, pass_fds=(descriptor, *more), start_new_session=True
         )
         return cls(name, process)
 

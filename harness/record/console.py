@@ -9,8 +9,11 @@ from collections.abc import Mapping
 
 from harness.core.derive import Derived
 from harness.core.exchange import Exchange
-from harness.core.visible import visible
+from harness.core.visible import counted, visible
 
+NOTHING: Mapping[str, int] = {}
+NOT_RECORDED = {"websocket": "WebSocket", "connection": "non-HTTP connection", "host": "host"}
+"""Kinds of what passes (`harness.record.message.Passed`), as people read them."""
 PATH, MODEL = 32, 24
 """Widths of the columns."""
 
@@ -44,8 +47,8 @@ def as_json(number: int, exchange: Exchange, derived: Derived) -> str:
     return json.dumps(fields)
 
 
-def summary(states: Mapping[str, int] | None, place: str) -> str:
-    """How many exchanges are where, by state; None: nobody counted to the end.
+def summary(states: Mapping[str, int] | None, place: str, passed: Mapping[str, int] = NOTHING) -> str:
+    """How many exchanges are where, by state (None: nobody counted to the end); what `passed`, by kind.
 
     >>> summary({"complete": 2, "client_abort": 1}, "a.db")
     'recorded 3 exchanges in a.db: 2 complete, 1 client_abort'
@@ -54,7 +57,9 @@ def summary(states: Mapping[str, int] | None, place: str) -> str:
         return f"what is stored in {place} was not counted"
     count = sum(states.values())
     parts = ", ".join(f"{number} {state}" for state, number in states.items())
-    return f"recorded {count} exchange{'' if count == 1 else 's'} in {place}{': ' if parts else ''}{parts}"
+    recorded = f"recorded {counted(count, 'exchange')} in {place}{': ' if parts else ''}{parts}"
+    left = ", ".join(counted(number, NOT_RECORDED.get(kind, kind)) for kind, number in passed.items())
+    return f"{recorded}; not recorded: {left}" if left else recorded
 
 
 def end_ns(exchange: Exchange) -> int:

@@ -14,7 +14,6 @@ from hyperframe.frame import Frame, GoAwayFrame
 from mitmproxy.connection import ConnectionState
 from mitmproxy.proxy import commands
 from mitmproxy.proxy.context import Context
-from mitmproxy.proxy.layers import http
 from mitmproxy.proxy.layers.http import _http2
 from mitmproxy.proxy.layers.http._base import ReceiveHttp
 from mitmproxy.proxy.layers.http._events import ErrorCode, ResponseProtocolError
@@ -75,8 +74,3 @@ def attributed(handling: Commands) -> Commands:
 def name_of(code: ErrorCodes | int | None) -> str:
     """The name of an error code (RFC 9113, 7)."""
     return code.name if isinstance(code, ErrorCodes) else str(code)
-
-
-def install() -> None:
-    """Have mitmproxy use this from now on, in this process."""
-    http.Http2Client = Client  # type: ignore[attr-defined]

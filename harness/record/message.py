@@ -25,12 +25,28 @@ class Kind(StrEnum):
     """What a message is about; `head["kind"]`."""
 
     EXCHANGE = "exchange"
+    UPLOAD = "upload"
+    """`head["upload"]`: whose; a part of a large request body, which travels ahead of its exchange."""
+    FORGET = "forget"
+    """`head["upload"]`: whose parts belong to no exchange after all."""
+    PASSED = "passed"
+    """`head["what"]`, `head["text"]`: something of this kind (`Passed`) passes unrecorded, as it should."""
     COST = "cost"
     """What recording has cost the proxy so far (`harness.record.cost`)."""
     NOTE = "note"
     """`head["text"]`: something passed that is not recorded, as it should be."""
     TROUBLE = "trouble"
     """`head["text"]`: something went wrong, and may be missing in the recording."""
+
+
+class Passed(StrEnum):
+    """What passes as it is, and is counted."""
+
+    WEBSOCKET = "websocket"
+    CONNECTION = "connection"
+    """One that is no HTTP, or no more."""
+    HOST = "host"
+    """Everything of a host that is not on the list of a forward proxy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +75,11 @@ def encode(head: dict[str, Any], body: bytes, stamps: "array[int]", chunks: Sequ
 def plain(kind: Kind, text: str) -> bytes:
     """The bytes of a message without bytes beside it."""
     return encode({"kind": kind, "text": text}, b"", array(STAMP), ())
+
+
+def passed(what: Passed, text: str) -> bytes:
+    """The bytes of a message about something that is not recorded, as it should be."""
+    return encode({"kind": Kind.PASSED, "what": what, "text": text}, b"", array(STAMP), ())
 
 
 def read(source: BinaryIO) -> Message | None:

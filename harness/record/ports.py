@@ -1,4 +1,8 @@
-"""Ports for the listeners: checked, or found, before anything is started."""
+"""Sockets for the listeners: opened, or refused in words, before anything is started.
+
+The law of this file: who is told a port has it. The sockets listen from here on and are handed to the
+proxy as open files, so that no two recorders that start at the same moment choose the same port.
+"""
 
 import errno
 import socket
@@ -7,30 +11,48 @@ from contextlib import ExitStack
 from harness.core.errors import BadInput
 
 LAST = 65535
+BACKLOG = 4096
 
 
-def free_ports(host: str, first: int, count: int) -> list[int]:
-    """As many free ports on `host`: from `first` on, or any with 0. BadInput where that cannot be.
+def listening(host: str, first: int, count: int) -> list[socket.socket]:
+    """As many sockets that listen on `host`: at ports from `first` on, or at any with 0.
 
-    They are not held: mitmproxy opens them itself, and says so if somebody else was quicker.
+    BadInput where that cannot be; nothing is left open then.
     """
     if first + count - 1 > LAST:
         raise BadInput(f"--port {first}: {count} upstreams need {count} ports, and {LAST} is the last one")
     wanted = [first + number if first else 0 for number in range(count)]
     with ExitStack() as held:
-        probes = [held.enter_context(bound(host, port)) for port in wanted]
-        return [probe.getsockname()[1] for probe in probes]
+        sockets = [held.enter_context(listener(host, port)) for port in wanted]
+        held.pop_all()
+    return sockets
 
 
-def bound(host: str, port: int) -> socket.socket:
-    """A socket that is bound to this address, as a server would be; BadInput if that cannot be."""
+def listener(host: str, port: int) -> socket.socket:
+    """A socket that listens at this address; BadInput if that cannot be."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    probe = socket.socket(family, socket.SOCK_STREAM)
+    opened = socket.socket(family, socket.SOCK_STREAM)
     try:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((host, port))
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind((host, port))
+        opened.listen(BACKLOG)
     except OSError as error:
-        probe.close()
+        opened.close()
         advice = "try --port 0, or another" if error.errno == errno.EADDRINUSE else "is --host right?"
         raise BadInput(f"cannot listen on {host}:{port}: {error.strerror or error}; {advice}") from None
-    return probe
+    return opened
+
+
+def free_ports(host: str, first: int, count: int) -> list[int]:
+    """The ports of such sockets, closed again: for programs that can only be told a number."""
+    sockets = listening(host, first, count)
+    ports = [port_of(one) for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def port_of(opened: socket.socket) -> int:
+    """The port at which a socket listens."""
+    port: int = opened.getsockname()[1]
+    return port

@@ -1,5 +1,5 @@
 # mypy: allow-untyped-calls
-"""The proxy process: mitmproxy in reverse mode, one listener for each upstream, with the tee on it.
+"""The proxy process: mitmproxy as a reverse proxy, a listener an upstream, or as a forward proxy, with a tee.
 
 `python -m harness.record.proxy FD` reads one JSON line from stdin (`Settings`), says `{"ready": true}`
 or `{"failed": TEXT}` on stdout, and hands exchanges over through the socket FD. The end of stdin means
@@ -21,25 +21,31 @@ import os
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
+import certifi
 from mitmproxy.addons import core, disable_h2c, next_layer, proxyserver, tlsconfig
 from mitmproxy.master import Master
 from mitmproxy.options import Options
 
-from harness.record import http1, http2
+from harness.core.hosts import Hosts
+from harness.record import backlog, http1, listeners
 from harness.record.cost import Meter
 from harness.record.gate import Gate, whole_refusal
 from harness.record.handover import LIMIT, Handover
 from harness.record.lag import LagSelector
 from harness.record.message import Kind, plain
+from harness.record.origins import Origins
 from harness.record.policy import Policy
+from harness.record.ports import port_of
 from harness.record.process import begin, describe, say
 from harness.record.tee import Tee
 from harness.record.upstream import Upstream
+from harness.record.ways import Forward, Reverse, ServerFirst
 from harness.record.wires import Wires, cut
 
 LAST_WORDS_S = 0.1
@@ -51,34 +57,53 @@ IDLE_S = 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the supervisor tells the proxy. `upstreams` are by listening port.
+    """What the supervisor tells the proxy.
 
-    `stats_s`: how often the writer is told what recording has cost; 0: at the end alone.
+    `sockets` listen already, one an upstream, or one alone with `ca`: the file of the CA of a forward
+    proxy, whose list of further hosts are `hosts`. `upstream_ca`: a file of certificates that upstreams
+    may have beside those that are trusted anyway. `stats_s`: how often the writer is told what recording
+    has cost; 0: at the end alone.
     """
 
     host: str
-    upstreams: Mapping[int, Upstream]
+    sockets: tuple[int, ...]
+    upstreams: tuple[Upstream, ...]
     limit: int = LIMIT
+    ca: str | None = None
+    hosts: tuple[Hosts, ...] = ()
+    upstream_ca: str | None = None
     policy: Policy = Policy.STOP
     stats_s: float = 0.0
 
     @classmethod
     def of(cls, data: dict[str, Any]) -> Self:
-        """The settings as they come out of JSON, whose names are all text."""
-        upstreams = {int(port): Upstream(**upstream) for port, upstream in data["upstreams"].items()}
-        policy = Policy(data.get("policy", Policy.STOP))
-        return cls(data["host"], upstreams, data["limit"], policy, data.get("stats_s", 0.0))
+        """The settings as they come out of JSON."""
+        made = {
+            "sockets": tuple(data["sockets"]),
+            "upstreams": tuple(Upstream(**upstream) for upstream in data["upstreams"]),
+            "hosts": tuple(Hosts(**hosts) for hosts in data.get("hosts", ())),
+            "policy": Policy(data.get("policy", Policy.STOP)),
+        }
+        return cls(**{**data, **made})
 
-    def modes(self) -> list[str]:
+    def modes(self, ports: Sequence[int]) -> list[str]:
         """The listeners as mitmproxy's mode specifications.
 
         Always `http`: the scheme is set with each request, since an `https` mode would also listen
         to QUIC.
         """
+        if self.ca:
+            return [f"regular@{self.host}:{port}" for port in ports]
         return [
             f"reverse:http://{_bracketed(upstream.host)}:{upstream.port}@{self.host}:{port}"
-            for port, upstream in self.upstreams.items()
+            for port, upstream in zip(ports, self.upstreams, strict=True)
         ]
+
+    def way(self, ports: Sequence[int], send: Callable[[bytes], None]) -> Forward | Reverse:
+        """The way in."""
+        if self.ca:
+            return Forward(Origins(self.upstreams, self.hosts), send)
+        return Reverse(dict(zip(ports, self.upstreams, strict=True)), send)
 
 
 def _bracketed(host: str) -> str:
@@ -88,9 +113,10 @@ def _bracketed(host: str) -> str:
 class Proxy:
     """The process's life on its loop."""
 
-    def __init__(self, settings: Settings, selector: LagSelector) -> None:
+    def __init__(self, settings: Settings, selector: LagSelector, sockets: Sequence[socket.socket]) -> None:
         self.settings = settings
         self.selector = selector
+        self.ports = [port_of(one) for one in sockets]
         self.stopping = asyncio.Event()
         self.failed = False
         self.lost: set[str] = set()
@@ -98,17 +124,20 @@ class Proxy:
         self.server = proxyserver.Proxyserver()
         self.wires = Wires(self.server)
         http1.install(self.wires)
-        http2.install()
+        backlog.install()
 
     async def run(self, end: socket.socket) -> int:
         """From listening to the last hand-over; the exit code."""
         policy = self.settings.policy
         handover = await Handover.over(end, self.cannot_record, self.settings.limit, policy)
-        self.tee = tee = Tee(self.settings.upstreams, handover.send, self.selector)
+        way = self.settings.way(self.ports, handover.send)
+        self.tee = tee = Tee(way, handover.send, self.selector)
         with tempfile.TemporaryDirectory(prefix="harness-record-") as folder:
             ready = Ready()
             meter = Meter(self.selector.lateness, handover)
-            master = build_master(self.settings, folder, [self.gate, tee, ready, self.wires, self.server])
+            modes = self.settings.modes(self.ports)
+            addons = [self.gate, way, tee, ready, self.wires, self.server]
+            master = build_master(self.settings, Path(folder), modes, addons)
             with (
                 troubles_to(handover, lambda peer: give_up(peer, tee, self.wires)),
                 meter.telling(self.settings.stats_s),
@@ -210,24 +239,39 @@ def problem_of(server: proxyserver.Proxyserver) -> str | None:
     return next((str(error).partition("\n")[0] for error in errors if error), None)
 
 
-def build_master(settings: Settings, folder: str, addons: list[object]) -> Master:
+def build_master(settings: Settings, folder: Path, modes: list[str], addons: Sequence[object]) -> Master:
     """mitmproxy, set up but not running; needs a running loop. `folder` keeps it away from the user's."""
-    master = Master(Options(confdir=folder, listen_host=settings.host, mode=settings.modes()))
+    if settings.ca:
+        (folder / "mitmproxy-ca.pem").symlink_to(settings.ca)  # where mitmproxy looks for its CA
+    master = Master(Options(confdir=str(folder), listen_host=settings.host, mode=modes))
     master.addons.add(
         *addons,
         core.Core(),
         next_layer.NextLayer(),
         disable_h2c.DisableH2C(),
         tlsconfig.TlsConfig(),
+        ServerFirst(),
     )
     master.options.update(
         connection_strategy="lazy",  # a dead upstream is then an answer and not a reset without a word
         keep_host_header=True,  # the tee records the client's and sets the upstream's
         tcp_timeout=IDLE_S,
-        ssl_verify_upstream_trusted_ca=os.environ.get("SSL_CERT_FILE") or None,
+        websocket=False,  # what switches protocols passes byte for byte
+        ssl_verify_upstream_trusted_ca=trusted(settings, folder),
         ssl_verify_upstream_trusted_confdir=os.environ.get("SSL_CERT_DIR") or None,
     )
     return master
+
+
+def trusted(settings: Settings, folder: Path) -> str | None:
+    """The file of certificates that upstreams are verified by; None: certifi's, or SSL_CERT_DIR's."""
+    own = os.environ.get("SSL_CERT_FILE") or None
+    if settings.upstream_ca is None:
+        return own
+    bundle = folder / "trusted.pem"
+    files = [Path(own or certifi.where()), Path(settings.upstream_ca)]
+    bundle.write_bytes(b"\n".join(file.read_bytes() for file in files))
+    return str(bundle)
 
 
 def give_up(peer: object, tee: Tee, wires: Wires) -> list[str]:
@@ -284,10 +328,13 @@ def main() -> int:
     """Run the process."""
     if (data := begin("proxy")) is None:
         return 0
+    settings = Settings.of(data)
+    sockets = [socket.socket(fileno=descriptor) for descriptor in settings.sockets]
+    listeners.install({port_of(one): one for one in sockets})
     selector = LagSelector()
     end = socket.socket(fileno=int(sys.argv[1]))
     with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
-        return runner.run(Proxy(Settings.of(data), selector).run(end))
+        return runner.run(Proxy(settings, selector, sockets).run(end))
 
 
 if __name__ == "__main__":

@@ -15,13 +15,14 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from harness.core.errors import BadInput
+from harness.core.hosts import Hosts
 from harness.core.redaction import Redactor, Rules
 from harness.core.run_secrets import RunSecrets, secrets_of
 from harness.core.url import server_url
@@ -31,13 +32,15 @@ from harness.record.child import Child
 from harness.record.cost import Cost, whole_cost
 from harness.record.handover import LIMIT, WRITER_GONE
 from harness.record.policy import Policy
-from harness.record.ports import free_ports
+from harness.record.ports import listening, port_of
 from harness.record.upstream import Upstream
 from harness.store.appender import check_appendable
 from harness.store.database import DatabaseRecording
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
+PROXY = "proxy"
+"""The name of the listener of a forward proxy."""
 REFUSING_S = 2.0
 """How long clients are still told why they are refused, before nobody listens any more."""
 
@@ -64,6 +67,21 @@ class Settings:
     check: Sequence[str] = ()
     policy: Policy = Policy.STOP
     stats_s: float = 0.0
+    upstream_ca: Path | None = None
+    forward: "Forwarding | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarding:
+    """That the recorder is a forward proxy.
+
+    `ca` is the file of its CA, `hosts` are those that it records beside known ones; `hints` are lines
+    for people who start their program themselves, given the proxy's URL.
+    """
+
+    ca: Path
+    hosts: tuple[Hosts, ...] = ()
+    hints: Callable[[str], Iterable[str]] = lambda _url: ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +89,8 @@ class Outcome:
     """How a run went: exchanges by state (None: nobody counted to the end), and why some may be missing.
 
     No `failures`: all is there. `check`: how many were `checked`, `wrong` and `unchecked`; None where
-    nobody checked. `capture`: its id in the file `db`, and `anchor` its clock. `cost`: what recording cost
+    nobody checked. `capture`: its id in the file `db`, and `anchor` its clock. `passed`: what was not to be
+    recorded, by kind (`harness.record.message.Passed`). `cost`: what recording cost
     (`harness.record.cost`), None where nobody was left to say so. `masked`: places by rule.
     """
 
@@ -81,6 +100,7 @@ class Outcome:
     check: Mapping[str, int] | None = None
     capture: int | None = None
     anchor: Anchor | None = None
+    passed: Mapping[str, int] = field(default_factory=dict)
     db: Path | None = None
     masked: Mapping[str, int] = field(default_factory=dict)
     cost: Cost | None = None
@@ -89,18 +109,20 @@ class Outcome:
 def record(settings: Settings, program: Program | None) -> Outcome:
     """Record until a signal comes, or until `program` has ended. BadInput: nothing was written."""
     check_appendable(settings.db)
-    ports = free_ports(settings.host, settings.port, len(settings.upstreams))
-    return asyncio.run(Supervisor(settings, ports).run(program))
+    count = 1 if settings.forward else len(settings.upstreams)
+    sockets = listening(settings.host, settings.port, count)
+    return asyncio.run(Supervisor(settings, sockets).run(program))
 
 
 class Supervisor:
-    """One run. `urls` are the listeners' by the names of the upstreams."""
+    """One run, on sockets that listen. `urls` are theirs by the names of the upstreams, or by `PROXY`."""
 
-    def __init__(self, settings: Settings, ports: list[int]) -> None:
+    def __init__(self, settings: Settings, sockets: list[socket.socket]) -> None:
         self.settings = settings
-        self.listeners = dict(zip(ports, settings.upstreams, strict=True))
+        self.sockets = sockets
+        names = [PROXY] if settings.forward else [upstream.name for upstream in settings.upstreams]
         self.urls = {
-            upstream.name: server_url(settings.host, port) for port, upstream in self.listeners.items()
+            name: server_url(settings.host, port_of(one)) for name, one in zip(names, sockets, strict=True)
         }
         self.stopped = asyncio.Event()
         self.signal: signal.Signals | None = None
@@ -109,11 +131,11 @@ class Supervisor:
     async def run(self, program: Program | None) -> Outcome:
         """The life of a run."""
         self.on_signal(self.stop_for)
-        proxy, writer = await start()
+        proxy, writer = await self.start()
         code = 0
         try:
             await self.get_ready(proxy, writer)
-            self.announce()
+            self.announce(hints=program is None)
             began_ns = time.process_time_ns()
             code = await self.until_over(program, proxy, writer)
         finally:
@@ -127,10 +149,19 @@ class Supervisor:
             check=self.checked(writer),
             capture=capture,
             anchor=self.anchor,
+            passed=writer.report.get("passed", {}),
             db=db,
             masked=writer.report.get("masked", {}),
             cost=whole_cost(writer.report.get("cost"), time.process_time_ns() - began_ns),
         )
+
+    async def start(self) -> tuple[Child, Child]:
+        """The proxy, to which our sockets go, and the writer, with a socket between them."""
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            descriptors = [one.fileno() for one in self.sockets]
+            proxy = await Child.start("proxy", ours.fileno(), *descriptors)
+            return proxy, await Child.start("writer", theirs.fileno())
 
     def checked(self, writer: Child) -> Mapping[str, int] | None:
         """What the checker made of it; nothing, where the writer ended before it could say."""
@@ -140,18 +171,25 @@ class Supervisor:
     async def get_ready(self, proxy: Child, writer: Child) -> None:
         """Open the listeners, then the recording, so that nothing is written if a port is in use."""
         settings = self.settings
-        listeners = {port: asdict(upstream) for port, upstream in self.listeners.items()}
+        forward = settings.forward
+        upstreams = [asdict(upstream) for upstream in settings.upstreams]
         await proxy.ready(
             host=settings.host,
-            upstreams=listeners,
+            sockets=[one.fileno() for one in self.sockets],
+            upstreams=upstreams,
             limit=settings.limit,
             policy=settings.policy,
+            ca=str(forward.ca) if forward else None,
+            hosts=[asdict(hosts) for hosts in forward.hosts] if forward else (),
+            upstream_ca=str(settings.upstream_ca) if settings.upstream_ca else None,
             stats_s=settings.stats_s,
         )
+        for one in self.sockets:
+            one.close()  # theirs is the only one left: the port ends with the proxy
         self.anchor = Anchor.now()
         await writer.ready(
             db=str(settings.db),
-            upstreams=[asdict(upstream) for upstream in settings.upstreams],
+            upstreams=upstreams,
             anchor=asdict(self.anchor),
             versions=versions(),
             host=machine(),
@@ -162,9 +200,17 @@ class Supervisor:
             stats=settings.stats_s > 0,
         )
 
-    def announce(self) -> None:
-        """One line a listener, on stdout."""
+    def announce(self, *, hints: bool) -> None:
+        """One line a listener, on stdout; behind a forward proxy's, what a client needs to be told."""
         redactor = Redactor(self.settings.rules or Rules(), RunSecrets(secrets_of(os.environ)))
+        if self.settings.forward:
+            listed = [str(hosts) for hosts in self.settings.forward.hosts]
+            listed += [upstream.shown(redactor) for upstream in self.settings.upstreams]
+            what = ", ".join(["known providers", *listed])
+            print(f"harness record: {PROXY} ({what}) listening on {self.urls[PROXY]}", flush=True)
+            for line in self.settings.forward.hints(self.urls[PROXY]) if hints else ():
+                print(line, flush=True)
+            return
         for upstream in self.settings.upstreams:
             shown, url = upstream.shown(redactor), self.urls[upstream.name]
             print(f"harness record: {upstream.name} ({shown}) listening on {url}", flush=True)
@@ -228,13 +274,6 @@ class Supervisor:
         for number in SIGNALS:
             if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 asyncio.get_running_loop().add_signal_handler(number, action, number)
-
-
-async def start() -> tuple[Child, Child]:
-    """The proxy and the writer, with a socket between them."""
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        return await Child.start("proxy", ours.fileno()), await Child.start("writer", theirs.fileno())
 
 
 def why_over(proxy: Child) -> str:

@@ -9,25 +9,26 @@ hooks: `requestheaders`, `request`, `responseheaders`, the tee for each chunk, `
 """
 
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from mitmproxy import connection, http, tls
+from mitmproxy import connection, http, tcp, tls
 from mitmproxy.net.http import status_codes
-from mitmproxy.net.tls import starts_like_tls_record
-from mitmproxy.proxy import commands, events, layer, server_hooks
+from mitmproxy.proxy import server_hooks
 from mitmproxy.proxy.layers.http._http1 import make_error_response
 
 from harness.record.ends import LEFT, How, told
+from harness.record.http1 import UPLOAD
 from harness.record.lag import LagSelector
-from harness.record.message import STAMP, Kind, encode, plain
-from harness.record.upstream import Upstream
+from harness.record.message import STAMP, Kind, Passed, encode, passed, plain
+from harness.record.ways import Way
 
 CRASHED = "mitmproxy has crashed"
 
-PREFACE = "PRI"
-"""What mitmproxy takes the beginning of an HTTP/2 connection for (RFC 9113, 3.4)."""
+UPLOAD_LIMIT = 256 * 1024 * 1024
+"""Bytes of a request body that are recorded: all of it goes through the writer's memory."""
+TOO_LARGE = f"its body is over {UPLOAD_LIMIT // 2**20} MiB: it passes, but is not recorded"
 
 type Fields = list[list[str]]
 """Header names and values, as JSON holds them."""
@@ -55,6 +56,11 @@ class Open:
     connected: int = 0
     stamps: "array[int]" = field(default_factory=lambda: array(STAMP))
     chunks: list[bytes] = field(default_factory=list)
+    upload: int = 0
+    """The number under which its body went to the writer in parts; 0: it is in `body`."""
+    uploaded: int = 0
+    over: bool = False
+    """It was handed over, or nothing is recorded of it."""
 
     def tee(self, loop: LagSelector) -> Callable[[bytes], bytes]:
         """What mitmproxy calls for each chunk before it goes to the client; last with no bytes."""
@@ -76,60 +82,72 @@ class Open:
 
 
 class Tee:
-    """One per proxy. `upstreams` are by listening port; `send` takes the bytes of a message.
+    """One per proxy. `way` finds a request's upstream; `send` takes the bytes of a message.
 
     `finished` counts the exchanges that were handed over.
     """
 
-    def __init__(
-        self, upstreams: Mapping[int, Upstream], send: Callable[[bytes], None], loop: LagSelector
-    ) -> None:
-        self.upstreams = upstreams
+    def __init__(self, way: Way, send: Callable[[bytes], None], loop: LagSelector) -> None:
+        self.way = way
         self.send = send
         self.loop = loop
         self.open: dict[str, Open] = {}
         self.finished = 0
         self.connected: dict[str, int] = {}
+        self.switched: set[str] = set()
+        self.uploads = 0
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Write the request down as the client sent it, and turn it towards its upstream."""
         request = flow.request
         if flow.response:  # it was refused (`harness.record.gate`)
             return
-        if request.method == PREFACE:
-            self.send(plain(Kind.NOTE, "a client spoke HTTP/2 without TLS, which cannot be recorded"))
+        asked = {
+            "method": request.method,
+            "path": request.path,
+            "http_version": request.http_version,
+            "headers": fields_of(request.headers),
+        }
+        target = self.way.turn(flow)
+        if target is None:
+            request.stream = True
             return
-        upstream = self.upstreams[flow.client_conn.sockname[1]]
-        self.open[flow.id] = Open(
-            flow.client_conn.id,
-            {
-                "upstream": upstream.name,
-                "method": request.method,
-                "path": request.path,
-                "http_version": request.http_version,
-                "headers": fields_of(request.headers),
-            },
-        )
-        request.scheme = upstream.scheme
-        request.host_header = upstream.authority
-        if request.path.startswith("/"):  # not the `*` of OPTIONS
-            request.path = upstream.path(request.path)
+        exchange = self.open[flow.id] = Open(flow.client_conn.id, asked | target._asdict())
+        flow.metadata[UPLOAD] = lambda data: self.upload(exchange, data)
+
+    def upload(self, exchange: Open, data: bytes) -> bytes:
+        """Send a part of a large request body to the writer, before it goes to the upstream."""
+        if data and not exchange.over:
+            self.uploads += not exchange.upload
+            exchange.upload = exchange.upload or self.uploads
+            exchange.uploaded += len(data)
+            if exchange.uploaded <= UPLOAD_LIMIT:
+                head = {"kind": Kind.UPLOAD, "upload": exchange.upload}
+                self.send(encode(head, data, array(STAMP), ()))
+            else:
+                self.pass_by(exchange, TOO_LARGE, Kind.TROUBLE)
+        return data
 
     def request(self, flow: http.HTTPFlow) -> None:
         """The last byte of the request is here: t0."""
         if exchange := self.open.get(flow.id):
-            exchange.t0 = self.loop.returned
+            exchange.t0 = exchange.t0 or self.loop.returned
             exchange.body = flow.request.raw_content or b""
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         """The head of the response is here: put the tee on its body."""
         response = flow.response
-        if response is None or not (exchange := self.open.get(flow.id)):
+        if response is None:
+            return
+        exchange = self.open.get(flow.id)
+        if exchange is None or exchange.over:
+            response.stream = True
             return
         if response.status_code == status_codes.SWITCHING:
-            self.pass_by(self.open.pop(flow.id), "switches to another protocol; not recorded")
+            self.switch(flow, self.open.pop(flow.id))
             return
         exchange.headers = self.loop.returned
+        exchange.t0 = exchange.t0 or exchange.headers  # an answer to half a request, such as a 413
         exchange.connected = self.connected.get(flow.server_conn.id, 0)
         exchange.response = {
             "status": response.status_code,
@@ -152,21 +170,27 @@ class Tee:
         if not (exchange := self.open.pop(flow.id, None)):
             return
         exchange.connected = exchange.connected or self.connected.get(flow.server_conn.id, 0)
+        if exchange.upload and flow.client_conn.connected:
+            exchange.t0 = exchange.t0 or now  # the client was answered before it had said all
         if how is How.ERROR and not exchange.connected and not message.startswith(LEFT):
             answer_for(exchange, message, now)
         self.hand_over(exchange, how, message, now)
 
     def hand_over(self, exchange: Open, how: How, message: str, now: int) -> None:
         """Send the exchange to the writer."""
+        if exchange.over:
+            return
         if not exchange.t0:
             self.pass_by(exchange, why_no_exchange(exchange.request["method"], message))
             return
+        exchange.over = True
         end = exchange.end(now)
         head = {
             "kind": Kind.EXCHANGE,
             "how": how,
             "message": message,
             "request": exchange.request,
+            "upload": exchange.upload,
             "response": exchange.response,
             "t0": exchange.t0,
             "headers": exchange.headers,
@@ -177,10 +201,30 @@ class Tee:
         self.finished += 1
         self.send(encode(head, exchange.body, exchange.stamps, exchange.chunks))
 
-    def pass_by(self, exchange: Open, why: str) -> None:
-        """Say that an exchange is not recorded, which is as it should be."""
-        request = exchange.request
-        self.send(plain(Kind.NOTE, f"{request['method']} {request['path']}: {why}"))
+    def pass_by(self, exchange: Open, why: str, kind: Kind = Kind.NOTE) -> None:
+        """Say that an exchange is not recorded, and forget what was sent of it."""
+        exchange.over = True
+        if exchange.upload:
+            self.send(encode({"kind": Kind.FORGET, "upload": exchange.upload}, b"", array(STAMP), ()))
+        self.send(plain(kind, f"{named(exchange)}: {why}"))
+
+    def switch(self, flow: http.HTTPFlow, exchange: Open) -> None:
+        """The connection goes on in another protocol, such as WebSocket, and is counted."""
+        self.switched.add(flow.client_conn.id)
+        exchange.over = True
+        socket = flow.request.headers.get("upgrade", "").lower() == "websocket"
+        what = Passed.WEBSOCKET if socket else Passed.CONNECTION
+        self.send(passed(what, f"{named(exchange)}: switches to another protocol; not recorded"))
+
+    def tcp_start(self, flow: tcp.TCPFlow) -> None:
+        """A connection goes on in another protocol, or never was HTTP."""
+        if flow.client_conn.id not in self.switched and flow.server_conn.address:
+            host, port, *_ = flow.server_conn.address
+            self.send(passed(Passed.CONNECTION, f"{host}:{port}: speaks no HTTP; not recorded"))
+
+    def tcp_message(self, flow: tcp.TCPFlow) -> None:
+        """Keep nothing of it, as mitmproxy would."""
+        flow.messages.clear()
 
     def interrupt(self) -> None:
         """Hand over everything that is open: the recorder stops."""
@@ -193,12 +237,13 @@ class Tee:
         given_up = [self.open.pop(key) for key, exchange in [*self.open.items()] if exchange.client == client]
         for exchange in given_up:
             self.hand_over(exchange, How.CRASHED, CRASHED, self.loop.returned)
-        return [f"{exchange.request['method']} {exchange.request['path']}" for exchange in given_up]
+        return [named(exchange) for exchange in given_up]
 
     def client_disconnected(self, client: connection.Client) -> None:
         """Nothing of a client that is gone can still be open, whatever mitmproxy forgot to say."""
         for key in [key for key, exchange in self.open.items() if exchange.client == client.id]:
             self.hand_over(self.open.pop(key), How.GONE, "", self.loop.returned)
+        self.switched.discard(client.id)
 
     def server_connected(self, data: server_hooks.ServerConnectionHookData) -> None:
         """TCP is there (TLS, if there is any, is still to come)."""
@@ -216,19 +261,10 @@ class Tee:
         """Forget the connection."""
         self.connected.pop(data.server.id, None)
 
-    def next_layer(self, nextlayer: layer.NextLayer) -> None:
-        """Refuse TLS from a client in words: this proxy listens in plain HTTP."""
-        if starts_like_tls_record(nextlayer.data_client()) and not nextlayer.layer:
-            nextlayer.layer = Refusal(nextlayer.context)
-            self.send(plain(Kind.NOTE, "a client spoke TLS; the recorder listens at http://, not https://"))
 
-
-class Refusal(layer.Layer):
-    """Closes the client's connection."""
-
-    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
-        if isinstance(event, events.Start):
-            yield commands.CloseConnection(self.context.client)
+def named(exchange: Open) -> str:
+    """Method and path, as people read them."""
+    return f"{exchange.request['method']} {exchange.request['path']}"
 
 
 def why_no_exchange(method: str, message: str) -> str:

@@ -8,33 +8,15 @@ masked wherever it is stored or printed (`shown`).
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from urllib.parse import urlsplit
 
 from harness.core.errors import BadInput
+from harness.core.hosts import provider_of
 from harness.core.redaction import Redactor
 from harness.core.url import PORTS, authority_of, origin
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 DEFAULT = "default"
-
-KNOWN_HOSTS = {
-    "api.openai.com": "openai",
-    "*.openai.azure.com": "azure",
-    "api.anthropic.com": "anthropic",
-    "openrouter.ai": "openrouter",
-    "generativelanguage.googleapis.com": "gemini",
-    "api.groq.com": "groq",
-    "api.x.ai": "xai",
-    "api.mistral.ai": "mistral",
-    "api.deepseek.com": "deepseek",
-    "api.together.xyz": "together",
-    "api.fireworks.ai": "fireworks",
-    "api.perplexity.ai": "perplexity",
-    "api.cohere.com": "cohere",
-    "ollama.com": "ollama",
-}
-"""Host (a pattern of `fnmatch`) -> the name of an upstream that was given none."""
 
 VERSION = re.compile(r"/v\d+\w*$")
 """The end of a prefix that clients send themselves, as in `https://api.openai.com/v1`."""
@@ -113,14 +95,12 @@ def name_of(host: str) -> str:
     >>> name_of("api.anthropic.com"), name_of("127.0.0.1")
     ('anthropic', 'default')
     """
-    return next((name for pattern, name in KNOWN_HOSTS.items() if fnmatch(host, pattern)), DEFAULT)
+    return provider_of(host) or DEFAULT
 
 
 def parse_all(texts: Iterable[str]) -> tuple[Upstream, ...]:
-    """All upstreams of a command line; BadInput if two share a name, in any case, or there is none."""
+    """All upstreams of a command line; BadInput if two share a name, in any case."""
     upstreams = tuple(map(parse, texts))
-    if not upstreams:
-        raise BadInput("name an upstream: --upstream https://api.openai.com")
     seen: dict[str, Upstream] = {}
     for upstream in upstreams:
         other = seen.setdefault(upstream.name.lower(), upstream)

@@ -27,7 +27,7 @@ from typing import Any, BinaryIO, Self
 
 from harness.core.derive import Derived
 from harness.core.errors import HarnessError, NotRecorded
-from harness.core.exchange import Exchange, State
+from harness.core.exchange import Exchange, State, path_of
 from harness.core.masks import Tally
 from harness.core.redaction import Redactor, Rules
 from harness.core.run_secrets import RunSecrets, secrets_of
@@ -115,11 +115,13 @@ class Writer:
     def __init__(self, settings: Settings, recording: RecordingWriter, refuse: Callable[[str], None]) -> None:
         self.settings = settings
         self.recording = recording
-        self.upstreams = {upstream.name: upstream for upstream in settings.upstreams}
+        self.upstreams = {upstream.name for upstream in settings.upstreams}
         self.redactor = settings.redactor()
         self.states: Counter[str] = Counter()
+        self.passed: Counter[str] = Counter()
         self.masked_places: Tally = Counter()
         self.troubles = 0
+        self.uploads: dict[int, list[bytes]] = {}
         self.account = Account()
         self.losses = Losses(refuse)
         self.feed = Feed(settings.check, self.tell) if settings.check else None
@@ -137,10 +139,17 @@ class Writer:
         match message.head["kind"]:
             case Kind.EXCHANGE:
                 self.store(message)
+            case Kind.UPLOAD:
+                self.uploads.setdefault(message.head["upload"], []).append(message.body)
+            case Kind.FORGET:
+                self.uploads.pop(message.head["upload"], None)
             case Kind.COST:
                 self.account.proxy = message.head
                 self.tell_cost()
             case Kind.NOTE:
+                self.tell(f"note: {message.head['text']}")
+            case Kind.PASSED:
+                self.passed[message.head["what"]] += 1
                 self.tell(f"note: {message.head['text']}")
             case _:
                 self.trouble(message.head["text"])
@@ -159,7 +168,9 @@ class Writer:
 
     def judged(self, message: Message) -> tuple[Exchange, Derived]:
         """The exchange of a message, masked, with its state, and what follows from it."""
-        masked, derived = self.masked(exchange_of(message, self.upstreams, self.settings.anchor))
+        if upload := self.uploads.pop(message.head["upload"], None):
+            message = replace(message, body=b"".join(upload))
+        masked, derived = self.masked(exchange_of(message, self.settings.anchor))
         return judged(masked, derived, message.head), derived
 
     def added(self, exchange: Exchange, derived: Derived) -> int:
@@ -169,6 +180,7 @@ class Writer:
         told = False
         while True:
             try:
+                self.note_upstream(exchange)
                 return self.recording.add(exchange, derived, self.masked_places)
             except NotRecorded as error:
                 left = deadline - time.monotonic()
@@ -194,6 +206,12 @@ class Writer:
                 show(console.as_json(number, exchange, derived))
         if self.feed:
             self.feed.offer(replace(exchange, id=number))
+
+    def note_upstream(self, exchange: Exchange) -> None:
+        """Keep with the capture where an upstream is that nobody named before."""
+        if exchange.upstream not in self.upstreams:
+            self.recording.add_upstream(exchange.upstream, without_path(exchange.request.url))
+            self.upstreams.add(exchange.upstream)
 
     def lose(self, message: Message, reason: str) -> None:
         """An exchange cannot be stored."""
@@ -266,6 +284,15 @@ def judged(exchange: Exchange, derived: Derived, head: Mapping[str, Any]) -> Exc
     return replace(exchange, state=state, error=None if state is State.COMPLETE else exchange.error)
 
 
+def without_path(url: str) -> str:
+    """Scheme, host and port of a URL.
+
+    >>> without_path("https://api.openai.com/v1/models?limit=2")
+    'https://api.openai.com'
+    """
+    return url.removesuffix(path_of(url))
+
+
 def show(line: str) -> None:
     """Print for people, if there is anybody left."""
     with suppress(OSError):
@@ -315,6 +342,7 @@ def record(settings: Settings, descriptor: int) -> int:
     say(
         states=dict(writer.states),
         troubles=writer.troubles,
+        passed=dict(writer.passed),
         masked=dict(writer.masked_places),
         lost=losses.lost,
         reasons=list(losses.reasons),

@@ -43,8 +43,8 @@ class Playing(Protocol):
         """The client is gone before the end."""
 
 
-type Begin = Callable[[asyncio.Transport, Callable[[], None]], Playing]
-"""Begins to answer on a client's transport; calls what it is given after the end."""
+type Begin = Callable[[Wire, Callable[[], None]], Playing]
+"""Begins to answer on a client's connection; calls what it is given after the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,9 @@ class Answer:
     result: Result = Result.MATCHED
     fault: str = ""
 
+
+type Seal = Callable[[bytes | memoryview], bytes]
+"""Bytes as they go onto a connection that is encrypted."""
 
 type MakePlay = Callable[[Incoming, Answer, Wire, Callable[[], None]], Play]
 
@@ -93,6 +96,7 @@ class Connection(asyncio.BufferedProtocol):
         self.play: Playing | None = None
         self.full = False
         self.fd = -1
+        self.seal: Seal | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the socket over: small writes leave at once, and little waits in memory."""
@@ -131,10 +135,14 @@ class Connection(asyncio.BufferedProtocol):
         return READ
 
     def buffer_updated(self, size: int) -> None:
-        """Take what was read, and answer what can be answered."""
-        self.waiting += self.reader.feed(bytes(READ[:size]), self.arrival.of(size))
+        """Take what was read."""
+        self.received(bytes(READ[:size]), self.arrival.of(size))
+
+    def received(self, data: bytes, arrived_ns: int) -> None:
+        """Take what came in at this time, and answer what can be answered."""
+        self.waiting += self.reader.feed(data, arrived_ns)
         if self.reader.waits and self.play is None and not self.waiting:
-            self.transport.write(CONTINUE)
+            self.write(CONTINUE)
         self.go_on()
         if len(self.waiting) >= QUEUE_LIMIT or self.reader.refused:
             self.transport.pause_reading()
@@ -144,15 +152,23 @@ class Connection(asyncio.BufferedProtocol):
         while self.waiting and self.play is None and not self.full and not self.transport.is_closing():
             self.serve(self.waiting.popleft())
         if self.reader.refused and not self.waiting and self.play is None and not self.transport.is_closing():
-            self.transport.write(self.refuse(self.reader.refused).playback.blob)
-            self.transport.close()
+            self.write(self.refuse(self.reader.refused).playback.blob)
+            self.hang_up()
+
+    def write(self, data: bytes) -> None:
+        """Write all of it now."""
+        self.transport.write(self.seal(data) if self.seal else data)
+
+    def hang_up(self) -> None:
+        """Close once all was sent."""
+        self.transport.close()
 
     def serve(self, incoming: Incoming) -> None:
         """Answer one request."""
         answer = self.answer(incoming)
         ending = answer.playback.ending
         if answer.instant:
-            self.transport.write(answer.playback.blob)
+            self.write(answer.playback.blob)
             self.finish(ending, keep_alive=incoming.keep_alive)
             return
 
@@ -162,7 +178,7 @@ class Connection(asyncio.BufferedProtocol):
             self.go_on()
 
         if answer.begin is not None:
-            self.play = answer.begin(self.transport, ended)
+            self.play = answer.begin(self, ended)
             return
         self.play = play = self.new_play(incoming, answer, self, ended)
         self.pacer.add(play)
@@ -173,6 +189,6 @@ class Connection(asyncio.BufferedProtocol):
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, BREAK)
             self.transport.abort()
         elif ending is Ending.CLOSE or not keep_alive:
-            self.transport.close()
+            self.hang_up()
         elif len(self.waiting) < QUEUE_LIMIT and not self.reader.refused:
             self.transport.resume_reading()

@@ -172,7 +172,7 @@ class Crew:
         if self.lost is not None:
             raise Untrusted(self.obituary(self.lost))
         census = merged([worker.whole for worker in self.workers if worker.whole is not None])
-        return outcome_of(census, self.facts, code)
+        return outcome_of(census, self.work.library, self.work.settings, code)
 
     async def met(self, worker: Worker) -> Line:
         """The conversation with a worker."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.replay.answers import instant
 from harness.replay.connection import Answer, Playing
-from harness.replay.pacer import Pacer
+from harness.replay.pacer import Pacer, Wire
 from harness.replay.playback import Ending, Playback
 from harness.replay.reader import Incoming
 
@@ -52,19 +52,16 @@ def asked_of(incoming: Incoming) -> Asked:
 class Errand:
     """A request whose reply is being fetched; for its client's connection it is what is being played."""
 
-    def __init__(
-        self, fetch: Fetch, incoming: Incoming, client: asyncio.Transport, ended: Callable[[], None]
-    ) -> None:
+    def __init__(self, fetch: Fetch, incoming: Incoming, client: Wire, ended: Callable[[], None]) -> None:
         self.blocked = False
         self.task = asyncio.ensure_future(self.run(fetch, incoming, client, ended))
 
-    async def run(
-        self, fetch: Fetch, incoming: Incoming, client: asyncio.Transport, ended: Callable[[], None]
-    ) -> None:
+    async def run(self, fetch: Fetch, incoming: Incoming, client: Wire, ended: Callable[[], None]) -> None:
         """Fetch the reply, and write it."""
         reply = await fetch(asked_of(incoming))
-        if not client.is_closing():
-            client.write(reply.answer(incoming).playback.blob)
+        if not client.transport.is_closing():
+            said = reply.answer(incoming).playback.blob
+            client.transport.write(client.seal(said) if client.seal else said)
             ended()
 
     def caught_up(self, _pacer: Pacer) -> None:
@@ -79,7 +76,7 @@ def errands(fetch: Fetch) -> Callable[[Incoming], Answer]:
     """Answers by errands."""
 
     def answer(incoming: Incoming) -> Answer:
-        def begin(client: asyncio.Transport, ended: Callable[[], None]) -> Playing:
+        def begin(client: Wire, ended: Callable[[], None]) -> Playing:
             return Errand(fetch, incoming, client, ended)
 
         return Answer(NOTHING, begin=begin)

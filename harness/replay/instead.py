@@ -33,7 +33,7 @@ def fuzzy(library: Library[Recorded]) -> Instead:
     """Answers with the exchange whose request is alike enough."""
 
     def give(miss: Miss, incoming: Incoming, session: str) -> Given | None:
-        found = library.alike(miss, session)
+        found = library.alike(miss, session, incoming.origin)
         if found is None:
             return None
         entry, likeness = found

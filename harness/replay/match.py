@@ -124,10 +124,14 @@ class Library[T]:
         entry.group.add(entry)
         return known != len(groups)
 
-    def find(self, request: Request, session: str = EVERYBODY) -> Entry[T] | Miss:
-        """The next recorded entry for this request, or a miss."""
+    def find(self, request: Request, session: str = EVERYBODY, upstream: str = "") -> Entry[T] | Miss:
+        """The next recorded entry for this request, of this upstream if any is named, or a miss."""
         groups = self.groups.get(self.key(request), {})
-        if not groups:
+        if upstream and groups:
+            if upstream not in groups:
+                return self.elsewhere(request, upstream, sorted(groups))
+            groups = {upstream: groups[upstream]}
+        elif not groups:
             name, bare = self.without_name(request)
             groups = self.groups.get(self.key(bare), {}) if name else {}
             groups = {name: groups[name]} if name in groups else {}
@@ -151,13 +155,20 @@ class Library[T]:
         near = tuple(Near(entry.label, 1.0) for entry in group.entries[-NEAREST:])
         return Miss(Why.EXHAUSTED, f"{given} given", self.knowing.request(request), near)
 
-    def alike(self, miss: Miss, session: str = EVERYBODY) -> tuple[Entry[T], float] | None:
-        """The entry that a fuzzy match gives, and how alike its request is; None: nothing is near enough."""
+    def alike(
+        self, miss: Miss, session: str = EVERYBODY, upstream: str = ""
+    ) -> tuple[Entry[T], float] | None:
+        """The entry that a fuzzy match gives, and how alike its request is; None: nothing is near enough.
+
+        `upstream`: of no other one.
+        """
         least = self.matching.rules.fuzzy
         if least is None or miss.why is not Why.UNMATCHED:
             return None
         for near in miss.near:
             entry = self.by_label[near.label]
+            if upstream not in ("", entry.upstream):
+                continue
             shaped = any(one.where in SHAPING for one in near.different)
             if near.likeness >= least and not shaped and entry.group is not None:
                 found = self.next(entry.group, miss.request, session)
@@ -197,6 +208,11 @@ class Library[T]:
         if not slash or not name or name not in self.upstreams:
             return "", request
         return name, replace(request, path=f"/{rest}")
+
+    def elsewhere(self, request: Request, upstream: str, names: list[str]) -> Miss:
+        """The miss of a request that was recorded, but not at the upstream that is asked."""
+        reason = f"recorded at {' and '.join(names)}, not at {upstream}"
+        return Miss(Why.UNMATCHED, reason, self.knowing.request(request))
 
     def ambiguous(self, request: Request, names: list[str]) -> Miss:
         """The miss of a request that was recorded at several upstreams."""

@@ -31,10 +31,14 @@ FOLD = 512
 
 
 class Wire(Protocol):
-    """The connection that a play writes to: its transport, and the file of its socket."""
+    """The connection that a play writes to: its transport, and the file of its socket.
+
+    `seal` encrypts what goes onto it; None: it is plain.
+    """
 
     fd: int
     transport: asyncio.Transport
+    seal: Callable[[bytes | memoryview], bytes] | None
 
 
 @dataclass(slots=True)
@@ -84,6 +88,7 @@ class Play:
         "fd",
         "is_closing",
         "part",
+        "seal",
         "sent",
         "t0_ns",
         "unsent",
@@ -101,6 +106,7 @@ class Play:
         self.is_closing = wire.transport.is_closing
         self.unsent = wire.transport.get_write_buffer_size
         self.write_rest = wire.transport.write
+        self.seal = wire.seal
         self.t0_ns = t0_ns
         self.ended = ended
         self.part = 0
@@ -147,15 +153,16 @@ class Play:
     def send(self, data: memoryview) -> None:
         """Write straight to the socket, which is faster than a transport; what it leaves goes there."""
         written = 0
+        out = data if self.seal is None else self.seal(data)
         if not self.unsent():
             try:
-                written = os.write(self.fd, data)
+                written = os.write(self.fd, out)
             except BlockingIOError:
                 written = 0
             except OSError:  # the client is gone: the transport finds out and says so
                 return
-        if written < len(data):
-            self.write_rest(bytes(data[written:]))
+        if written < len(out):
+            self.write_rest(bytes(out[written:]))
 
 
 def scaled(due: array[int], speed: float) -> array[int]:

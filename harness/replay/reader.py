@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import httptools
 
 from harness.core.exchange import Request, path_of
+from harness.core.url import origin_text
 from harness.replay.playback import Client
 
 HEAD_LIMIT = 64 * 1024
@@ -19,12 +20,16 @@ BODY_LIMIT = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A request as it came in, at `t0_ns` of the monotonic clock, and what its client can take."""
+    """A request as it came in, at `t0_ns` of the monotonic clock, and what its client can take.
+
+    `origin` is whom the client of a proxy asks (`harness.core.url.origin_text`), else empty.
+    """
 
     request: Request
     client: Client
     t0_ns: int
     keep_alive: bool
+    origin: str = ""
 
 
 class Refused(Exception):
@@ -38,13 +43,16 @@ class Refused(Exception):
 class RequestReader:
     """A parser (httptools) for one connection. Its `on_…` methods are the parser's.
 
-    `waits`: the client sent a head that expects `100 Continue` and no body yet.
+    `waits`: the client sent a head that expects `100 Continue` and no body yet. `proxied`: it takes us
+    for a proxy; `base` is then the origin to which it asked for a tunnel, if it did.
     """
 
     def __init__(self) -> None:
         self.parser = httptools.HttpRequestParser(self)
         self.refused: int | None = None
         self.waits = False
+        self.proxied = False
+        self.base = ""
         self.whole: list[Incoming] = []
         self.arrived_ns = 0
         self.in_head = False
@@ -74,6 +82,8 @@ class RequestReader:
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
+            if self.parser.get_method() == b"CONNECT":
+                raise Refused(405) from None
             head = self.head_without_upgrade()
             self.parser = httptools.HttpRequestParser(self)
             self.parse(head + data[offer.args[0] :])
@@ -139,14 +149,25 @@ class RequestReader:
         method = text(self.parser.get_method())
         request = Request(
             method=method,
-            url=target if absolute else f"http://{self.named('host') or ''}{target}",
+            url=target if absolute else f"{self.base or 'http://' + (self.named('host') or '')}{target}",
             path=path_of(target) if absolute else target,
             headers=tuple(self.headers),
             body=b"".join(self.body),
         )
         http10 = self.parser.get_http_version() == "1.0"
         client = Client(http10, method == "HEAD", self.named("accept-encoding"))
-        return Incoming(request, client, self.arrived_ns, self.parser.should_keep_alive())
+        return Incoming(
+            request, client, self.arrived_ns, self.parser.should_keep_alive(), self.origin(target, absolute)
+        )
+
+    def origin(self, target: str, absolute: bool) -> str:
+        """Whom the client of a proxy asks."""
+        if not self.proxied or not (absolute or self.base):
+            return ""
+        try:
+            return self.base or origin_text(target)
+        except ValueError:
+            raise Refused(400) from None
 
 
 def limit(size: int, most: int, status: int) -> None:

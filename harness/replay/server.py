@@ -8,22 +8,25 @@ import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial, reduce
 from operator import or_
 from pathlib import Path
 
 from harness.core.admin import RecordedCapture, RecordedFile
+from harness.core.exchange import Exchange, path_of
 from harness.core.matching.matcher import Matching
 from harness.core.matching.rules import MatchRules
 from harness.core.miss import Miss, miss_text
 from harness.core.redaction import Rules
 from harness.core.run_secrets import RunSecrets, secrets_of
+from harness.core.url import origin_text
 from harness.core.visible import counted
 from harness.replay.answers import Recorded
 from harness.replay.door import ADMIN
 from harness.replay.guard import Guard
 from harness.replay.match import Library, Order
-from harness.replay.service import Outcome, Service, Settings, loop_factory
+from harness.replay.service import Ears, Outcome, Service, Settings, loop_factory
 from harness.store.capture import Capture
 from harness.store.open import open_recording
 from harness.store.recording import Recording
@@ -38,11 +41,14 @@ def load(
     keep_connect: bool,
     rules: MatchRules | None = None,
     order: Order | None = None,
+    by_origin: bool = False,
 ) -> Library[Recorded]:
-    """All exchanges of some recordings, in their order; labels are ids behind `prefixes_of`."""
+    """All exchanges of some recordings, in their order; labels are ids behind `prefixes_of`.
+
+    `by_origin`: as clients of a proxy ask for them, at their origins and with their URLs' own paths.
+    """
     files = list(dict.fromkeys(paths))
     with ExitStack() as stack:
-        stack.enter_context(uncollected())
         recordings = [stack.enter_context(open_recording(path)) for path in files]
         known = RunSecrets(secrets_of(os.environ))
         library: Library[Recorded] = Library(rules_of(recordings), known, Matching(rules), order)
@@ -53,8 +59,8 @@ def load(
                 began.append(exchange.started_at)
                 early = len(library.by_label) < MADE_AT_ONCE
                 answer = Recorded(exchange, keep_connect=keep_connect, at_once=early)
-                label = f"{prefix}{exchange.id}"
-                library.add(label, exchange, answer, masked=exchange.capture in masked)
+                asked = at_origin(exchange) if by_origin else exchange
+                library.add(f"{prefix}{exchange.id}", asked, answer, masked=exchange.capture in masked)
             library.recordings.append(told_of(recording, began))
     return library
 
@@ -81,6 +87,16 @@ def told_capture(capture: Capture) -> RecordedCapture:
         age_days=None,
         upstreams=dict(capture.upstreams),
     )
+
+
+def at_origin(exchange: Exchange) -> Exchange:
+    """An exchange whose upstream is its origin, asked for by the path of its URL (a bad URL: as it is)."""
+    request = exchange.request
+    try:
+        upstream = origin_text(request.url)
+    except ValueError:
+        return replace(exchange, upstream="")
+    return replace(exchange, upstream=upstream, request=replace(request, path=path_of(request.url)))
 
 
 @contextmanager
@@ -125,31 +141,31 @@ def run(
     """
     raise_file_limit()
     keep_out_of_collection()
+    told = partial(tell_ready, len(library.by_label), settings.hints if program is None else no_hints)
+    ears = Ears(tell_miss, tell)
     if settings.workers > 1:
         from harness.replay import crew  # noqa: PLC0415  it needs a system that forks
         from harness.replay.shared import Shared  # noqa: PLC0415
         from harness.replay.worker import Work  # noqa: PLC0415
 
-        work = Work(library, settings, guard, Shared(), tell_miss, tell)
-        return crew.run(work, program, partial(tell_ready, len(library.by_label)))
+        return crew.run(Work(library, settings, ears, guard, Shared()), program, told)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        return runner.run(serve(library, settings, program, guard))
+        return runner.run(serve(partial(Service, library, settings, ears, guard), program, told))
 
 
 async def serve(
-    library: Library[Recorded],
-    settings: Settings,
+    make: Callable[[], Service],
     program: Callable[[str], Awaitable[int]] | None,
-    guard: Guard | None,
+    told: Callable[[str, str | None], None],
 ) -> Outcome:
     """The server's life on its loop."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    service = Service(library, settings, tell_miss, guard, on_instead=tell)
+    service = make()
     url = await service.listen()
-    tell_ready(len(library.by_label), url, service.admin_url)
+    told(url, service.admin_url)
     try:
         code = await until_ended(stop, program(url) if program else None)
     finally:
@@ -157,11 +173,20 @@ async def serve(
     return service.outcome(code)
 
 
-def tell_ready(exchanges: int, url: str, admin_url: str | None) -> None:
-    """Say on stdout where the server listens, and where its admin pages are if not there."""
+def tell_ready(
+    exchanges: int, hints: Callable[[str], Iterable[str]], url: str, admin_url: str | None
+) -> None:
+    """Say on stdout where the server listens, where its admin pages are if not there, and the hints."""
     if admin_url:
         print(f"harness replay: admin pages at {admin_url}{ADMIN}", flush=True)
     print(f"harness replay: listening on {url} ({counted(exchanges, 'exchange')})", flush=True)
+    for line in hints(url):
+        print(line, flush=True)
+
+
+def no_hints(_url: str) -> tuple[str, ...]:
+    """None: a program is started that needs none."""
+    return ()
 
 
 async def until_ended(stop: asyncio.Event, program: Awaitable[int] | None) -> int:

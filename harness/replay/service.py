@@ -1,13 +1,14 @@
 """A replay server on the event loop that runs: it listens until it is closed, and sums up.
 
 It says nothing, and leaves signals and the process alone: those are of whoever runs the loop
-(`harness.replay.server` for one process, `harness.replay.crew` and `harness.replay.worker` for several).
+(`harness.replay.server` for a command, `harness.replay.worker` for one process of several,
+`harness.replay.embedded` for a thread of another program).
 """
 
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from harness.replay.connection import Answer, Connection, make_play
 from harness.replay.cursors import SessionOf, everybody
 from harness.replay.desk import Desk, Facts, refusal
 from harness.replay.door import ADMIN, Door
+from harness.replay.freshness import NO_DEMANDS, Demands, stale_lines
 from harness.replay.gate import NO_LIMITS, Limits
 from harness.replay.guard import Guard
 from harness.replay.instead import Instead, fuzzy
@@ -50,8 +52,10 @@ class Settings:
     `write_log` is a file for the times of all writes (`harness.replay.write_log`); None: no log. So many
     `kept_requests` are told at `/__admin/received`. `faults` are the rules at the start, `limits` what is
     asked of clients, `session_of` tells them apart. Misses are simulated, or go to the recorder of their
-    upstream. So many requests of the `journal` are told at `/__admin/requests`; the admin pages are on
-    `admin_port` (0: any free one) instead of the data port, if one is given. `workers` processes serve.
+    upstream. `demands` is what fails a run beside misses. `connection` makes those of clients; `hints` are
+    lines for people who start their client themselves, given our URL. So many requests of the `journal` are
+    told at `/__admin/requests`; the admin pages are on `admin_port` (0: any free one) instead of the data
+    port, if one is given. `workers` processes serve.
     """
 
     host: str = "127.0.0.1"
@@ -64,6 +68,9 @@ class Settings:
     session_of: SessionOf = everybody
     simulate: bool = False
     recorders: Mapping[str, Target] = field(default_factory=dict)
+    demands: Demands = NO_DEMANDS
+    connection: Callable[..., Connection] = Connection
+    hints: Callable[[str], Iterable[str]] = lambda _url: ()
     journal: int = KEPT
     admin_port: int | None = None
     workers: int = 1
@@ -75,7 +82,8 @@ class Outcome(Document):
     `misses`: the latest, as people read them, and how often each came. `instead`: how many requests were
     answered in place of a miss, by how (`fuzzy`, `simulated`, `recorded`).
     `faults`, `unfit_faults`: how often each fault was played, or did not fit its answer; `idle_faults`:
-    the rules that never played theirs.
+    the rules that never played theirs. `stale` are the exchanges that are too old, `strict` says whether
+    unused ones fail the run.
     """
 
     requests: int
@@ -92,33 +100,39 @@ class Outcome(Document):
     unfit_faults: dict[str, int] = Field(default_factory=dict)
     idle_faults: tuple[str, ...] = ()
     refused: Refusals = Refusals()
+    stale: tuple[str, ...] = ()
+    strict: bool = False
 
     @property
     def exit_code(self) -> int:
-        """The program's own failure, else 1 if anything missed or was refused."""
-        return self.program_code or int(self.missed + self.invalid > 0)
+        """The program's own failure, else 1 if anything missed or was refused, unused (strict) or too old."""
+        unused = self.strict and bool(self.unused)
+        return self.program_code or int(self.missed + self.invalid > 0 or unused or bool(self.stale))
+
+
+def nobody(_: object) -> None:
+    """Hear nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ears:
+    """Who hears of every miss, and, in a line, of every answer that was given in place of one."""
+
+    miss: Callable[[Miss], None] = nobody
+    instead: Callable[[str], None] = nobody
 
 
 class Service:
-    """Serves a library. `on_miss` hears of every miss, `on_instead` of what comes in place of one.
-
-    What `guard` finds wrong is answered with 400.
-    """
+    """Serves a library. What `guard` finds wrong is answered with 400."""
 
     def __init__(
-        self,
-        library: Library[Recorded],
-        settings: Settings,
-        on_miss: Callable[[Miss], None],
-        guard: Guard | None = None,
-        *,
-        on_instead: Callable[[str], None] = lambda _: None,
+        self, library: Library[Recorded], settings: Settings, ears: Ears, guard: Guard | None = None
     ) -> None:
         self.library = library
         self.settings = settings
         self.pacer = Pacer(asyncio.get_running_loop())
-        self.site = Site(library, self.pacer.lateness, settings.speed, on_miss, guard)
-        self.site.terms = terms_of(library, settings, on_instead)
+        self.site = Site(library, self.pacer.lateness, settings.speed, ears.miss, guard)
+        self.site.terms = terms_of(library, settings, ears)
         self.site.keep_requests(settings.kept_requests)
         self.door = Door(self.site, library, settings.limits, settings.faults)
         self.door.journal = Journal(settings.journal)
@@ -158,7 +172,8 @@ class Service:
     def connection(self) -> Connection:
         """What a client is served by."""
         new_play = self.log.play if self.log else make_play
-        return Connection(self.pacer, self.door.answer, refused, self.connections, new_play)
+        made = self.settings.connection
+        return made(self.pacer, self.door.answer, refused, self.connections, new_play)
 
     def admin_connection(self) -> Connection:
         """What serves the admin port."""
@@ -176,17 +191,18 @@ class Service:
 
     def outcome(self, code: int = 0) -> Outcome:
         """The sum of all so far; `code` is that of the program that ran on it."""
-        return outcome_of(self.books.whole(), self.desk.facts, code)
+        return outcome_of(self.books.whole(), self.library, self.settings, code)
 
 
-def outcome_of(census: Census, facts: Facts, code: int) -> Outcome:
+def outcome_of(census: Census, library: Library[Recorded], settings: Settings, code: int) -> Outcome:
     """The sum of a run."""
+    demands = settings.demands
     return Outcome(
         requests=census.requests,
         answered=census.answered,
         missed=census.missed,
-        unused=tuple(f"{label} {facts.requests[label]}" for label in census.unused),
-        exchanges=len(facts.requests),
+        unused=tuple(f"{label} {endpoint(library.by_label[label])}" for label in census.unused),
+        exchanges=len(library.by_label),
         lateness=census.written,
         program_code=code,
         invalid=census.invalid,
@@ -196,6 +212,8 @@ def outcome_of(census: Census, facts: Facts, code: int) -> Outcome:
         unfit_faults=census.unfit,
         idle_faults=tuple(rule.rule for rule in census.rules if not rule.played),
         refused=census.refusals,
+        stale=stale_lines(library, demands.fresh_from_ns),
+        strict=demands.strict,
     )
 
 
@@ -221,7 +239,7 @@ def only_admin(answer: Callable[[Incoming], Answer]) -> Callable[[Incoming], Ans
     return administer
 
 
-def terms_of(library: Library[Recorded], settings: Settings, tell: Callable[[str], None]) -> Terms:
+def terms_of(library: Library[Recorded], settings: Settings, ears: Ears) -> Terms:
     """What is agreed beside matching. What misses are answered with is prepared here."""
     instead: list[Instead] = []
     if library.matching.rules.fuzzy is not None:
@@ -230,7 +248,7 @@ def terms_of(library: Library[Recorded], settings: Settings, tell: Callable[[str
         instead.append(forwarding(library, settings.recorders))
     if settings.simulate:
         instead.append(simulation(library))
-    return Terms(settings.session_of, instead, tell)
+    return Terms(settings.session_of, instead, ears.instead)
 
 
 async def listen(

@@ -29,9 +29,11 @@ MISSES_KEPT = 100
 ANY_CLIENT = Client()
 REFUSALS = {
     400: "not a request that HTTP/1.1 allows",
+    405: "a CONNECT is for proxies, which `harness replay --mode proxy` is",
     413: "the request's body is over the limit of 64 MiB",
     414: "the request's target is over the limit of 64 KiB",
     431: "the request's headers are over the limit of 64 KiB",
+    502: "the host that was asked for cannot be reached",
 }
 
 
@@ -108,9 +110,9 @@ class Site:
         if label is not None:
             return self.library.named(label, incoming.request)
         session = self.terms.session_of(incoming.request)
-        found = self.library.find(incoming.request, session)
+        found = self.library.find(incoming.request, session, incoming.origin)
         if isinstance(found, Miss) and incoming.client.head:
-            as_get = self.library.find(replace(incoming.request, method="GET"), session)
+            as_get = self.library.find(replace(incoming.request, method="GET"), session, incoming.origin)
             return as_get if isinstance(as_get, Entry) else found
         return found
 

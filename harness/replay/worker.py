@@ -12,27 +12,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 
-from harness.core.miss import Miss
 from harness.replay.answers import Recorded
 from harness.replay.connection import Connection
 from harness.replay.errand import Asked, Reply, errands
 from harness.replay.guard import Guard
 from harness.replay.match import Library
 from harness.replay.messages import Line, Message, Page
-from harness.replay.service import Service, Settings, loop_factory
+from harness.replay.service import Ears, Service, Settings, loop_factory
 from harness.replay.shared import Shared
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What every worker has. `on_miss` and `tell` say things to people."""
+    """What every worker has."""
 
     library: Library[Recorded]
     settings: Settings
+    ears: Ears
     guard: Guard | None
     shared: Shared
-    on_miss: Callable[[Miss], None]
-    tell: Callable[[str], None]
 
 
 def run(work: Work, talk: socket.socket, clients: socket.socket) -> None:
@@ -47,7 +45,7 @@ def run(work: Work, talk: socket.socket, clients: socket.socket) -> None:
 
 async def serve(work: Work, talk: socket.socket, clients: socket.socket) -> None:
     """A worker's life on its loop."""
-    service = Service(work.library, work.settings, work.on_miss, work.guard, on_instead=work.tell)
+    service = Service(work.library, work.settings, work.ears, work.guard)
     service.share(work.shared)
     line = await Line.on(talk)
     questions = Questions(line)

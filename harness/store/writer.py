@@ -22,6 +22,7 @@ from harness.store.place import Place
 from harness.store.rows import capture_row, event_rows, exchange_row
 
 CHUNK = "INSERT INTO chunks (exchange_id, seq, offset_ns, data) VALUES (?, ?, ?, ?)"
+UPSTREAM = "UPDATE captures SET upstreams = json_patch(upstreams, json_object(?, ?)) WHERE id = ?"
 EVENT = "INSERT INTO events (exchange_id, seq, offset_ns, name, data) VALUES (?, ?, ?, ?, ?)"
 
 MASKED = "UPDATE captures SET masked = ? WHERE id = ?"
@@ -45,6 +46,11 @@ class RecordingWriter(Appender):
         self._place = Place.of(self.path)
         self._position = 0
         return self._capture
+
+    def add_upstream(self, name: str, url: str) -> None:
+        """Note one more upstream of the capture that was started last."""
+        with self._transaction():
+            self._connection.execute(UPSTREAM, (name, url, self._capture))
 
     def add(self, exchange: Exchange, derived: Derived, masked: Mapping[str, int] | None = None) -> int:
         """Store an exchange of the capture that was started last, all of it or nothing. Returns its id.

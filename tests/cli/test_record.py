@@ -48,7 +48,7 @@ def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         ((*UPSTREAM, "--port", "abc"), "port"),
         ((*UPSTREAM, "--port", "65536"), "port"),
         ((*UPSTREAM, "--port", "-1"), "port"),
-        ((*UPSTREAM, "--mode", "proxy"), "'proxy'"),
+        ((*UPSTREAM, "--mode", "socks"), "'socks'"),
         ((*UPSTREAM, "--host", "192.0.2.1"), "cannot listen on 192.0.2.1"),
         ((*UPSTREAM, "--what"), "--what"),
         ((*UPSTREAM, "--max-queue", "0"), "--max-queue '0' is no size: write bytes, or a number with kB"),

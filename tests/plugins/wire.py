@@ -143,7 +143,8 @@ def received(readline: Callable[[], bytes], read: Callable[[int], bytes]) -> Rec
         return None
     head = b"".join(lines)
     lengths = [line.partition(b":")[2] for line in lines if line.lower().startswith(b"content-length:")]
-    return Received(head.rstrip(b"\r\n"), read(int(lengths[0])) if lengths else b"")
+    unread = b"\nx-unread:" in head.lower()  # the upstream answers before it has read the body
+    return Received(head.rstrip(b"\r\n"), read(int(lengths[0])) if lengths and not unread else b"")
 
 
 class Client:

@@ -8,14 +8,13 @@ from harness.core.exchange import Exchange, Request, Response
 from harness.record.anchor import Anchor
 from harness.record.build import exchange_of
 from harness.record.message import Message
-from harness.record.upstream import parse
 
-UPSTREAMS = {"or": parse("or=https://openrouter.ai/api")}
 ANCHOR = Anchor(wall_ns=1_700_000_000_000_000_000, monotonic_ns=1_000, error_ns=0)
 REQUEST = {
     "upstream": "or",
     "method": "POST",
     "path": "/v1/x?y",
+    "url": "https://openrouter.ai/api/v1/x?y",
     "http_version": "HTTP/1.1",
     "headers": [["A", "b"]],
 }
@@ -38,7 +37,7 @@ def test_stamps_become_offsets() -> None:
     message = Message(HEAD, b"body", array("q", [3_001_000, 3_001_000, 4_001_000]), [b"a", b"", b"b"])
     request = Request("POST", "https://openrouter.ai/api/v1/x?y", (("A", "b"),), b"body", path="/v1/x?y")
     chunks = ((1_000_000, b"a"), (2_000_000, b"b"))
-    assert exchange_of(message, UPSTREAMS, ANCHOR) == Exchange(
+    assert exchange_of(message, ANCHOR) == Exchange(
         request,
         Response(200, (("C", "caf\udce9"),), 500_000, chunks, 2_000_000),
         started_at="2023-11-14T22:13:20.002000Z",
@@ -51,7 +50,7 @@ def test_stamps_become_offsets() -> None:
 
 def test_without_a_response() -> None:
     head = HEAD | {"response": None, "headers": 0, "message": "server closed connection"}
-    exchange = exchange_of(Message(head), UPSTREAMS, ANCHOR)
+    exchange = exchange_of(Message(head), ANCHOR)
     assert exchange.response is None
     assert exchange.error == "server closed connection"
     assert exchange.end_ns == 2_000_000
@@ -59,20 +58,14 @@ def test_without_a_response() -> None:
 
 def test_field_values_have_blanks_for_what_no_message_may_carry() -> None:
     response = RESPONSE | {"headers": [["A", "folded\r\n on"], ["B", "\0b\r"]]}
-    exchange = exchange_of(Message(HEAD | {"response": response}), UPSTREAMS, ANCHOR)
+    exchange = exchange_of(Message(HEAD | {"response": response}), ANCHOR)
     assert exchange.response is not None
     assert exchange.response.headers == (("A", "folded   on"), ("B", " b "))
 
 
 @pytest.mark.parametrize("connected", [0, 1_000_000, 2_001_000])
 def test_a_connection_that_was_there_costs_nothing(connected: int) -> None:
-    assert exchange_of(Message(HEAD | {"connected": connected}), UPSTREAMS, ANCHOR).connect_ns == 0
-
-
-def test_the_star_of_options() -> None:
-    exchange = exchange_of(Message(HEAD | {"request": REQUEST | {"path": "*"}}), UPSTREAMS, ANCHOR)
-    assert exchange.request.url == "https://openrouter.ai/api/*"
-    assert exchange.request.path == "*"
+    assert exchange_of(Message(HEAD | {"connected": connected}), ANCHOR).connect_ns == 0
 
 
 def test_dates_do_not_follow_a_stepped_wall_clock() -> None:

@@ -3,7 +3,7 @@ import socket
 import pytest
 
 from harness.core.errors import BadInput
-from harness.record.ports import free_ports
+from harness.record.ports import free_ports, listening
 
 
 def test_any_free_ports_are_different_ones() -> None:
@@ -44,3 +44,18 @@ def test_a_port_in_use() -> None:
 def test_ports_that_cannot_be(host: str, port: int, match: str) -> None:
     with pytest.raises(BadInput, match=match):
         free_ports(host, port, 2)
+
+
+def test_a_socket_holds_its_port_against_others_that_start_at_the_same_moment() -> None:
+    """Also against those that may take over an address, as servers may."""
+    (held,) = listening("127.0.0.1", 0, 1)
+    with held, pytest.raises(BadInput, match="try --port 0"):
+        listening("127.0.0.1", held.getsockname()[1], 1)
+
+
+def test_nothing_is_left_open_where_one_port_is_taken() -> None:
+    first = next(port for port in range(20_000, 40_000) if are_free(port, 2))
+    with socket.create_server(("127.0.0.1", first + 1)):
+        with pytest.raises(BadInput):
+            listening("127.0.0.1", first, 2)
+        socket.create_server(("127.0.0.1", first)).close()

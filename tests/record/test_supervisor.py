@@ -4,7 +4,6 @@ import asyncio
 import os
 import resource
 import signal
-import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.core.errors import BadInput
 from harness.core.exchange import State
 from harness.record.child import Child
-from harness.record.ports import free_ports
+from harness.record.ports import listening
 from harness.record.supervisor import Settings, Supervisor
 from harness.record.upstream import parse
 
@@ -202,18 +200,8 @@ def test_a_signal_before_the_program_starts_keeps_it_from_starting(
             await super().get_ready(proxy, writer)
 
     async def run() -> int:
-        return (await Early(settings, free_ports("127.0.0.1", 0, 1)).run(program)).program_code
+        return (await Early(settings, listening("127.0.0.1", 0, 1)).run(program)).program_code
 
     settings = Settings((parse("http://127.0.0.1:9"),), tmp_path / "a.db", "127.0.0.1", 0)
     assert asyncio.run(run()) == 128 + number
     assert not started
-
-
-def test_a_port_that_somebody_took_meanwhile_is_bad_input_and_nothing_is_written(tmp_path: Path) -> None:
-    db = tmp_path / "a.db"
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        settings = Settings((parse("http://127.0.0.1:9"),), db, "127.0.0.1", port)
-        with pytest.raises(BadInput, match="address already in use"):
-            asyncio.run(Supervisor(settings, [port]).run(None))
-    assert not db.exists()

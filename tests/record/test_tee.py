@@ -6,6 +6,7 @@ import re
 import socket
 import struct
 import threading
+import zlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -154,6 +155,8 @@ def test_reset_of_a_body_without_length_is_a_cut(run: Run, upstream: "Upstream")
         ("gzip", gzip.compress),
         ("br", brotli.compress),
         ("zstd", zstandard.ZstdCompressor().compress),
+        ("deflate", zlib.compress),
+        ("gzip, br", lambda data: brotli.compress(gzip.compress(data))),
     ],
 )
 def test_encoded_bodies_are_kept_encoded(
@@ -202,6 +205,33 @@ def test_large_bodies_pass_whole(run: Run, upstream: "Upstream") -> None:
     exchange = run(upstream.head(200, f"Content-Length: {len(answer)}"), answer, body=sent)
     assert exchange.request.body == sent
     assert b"".join(data_of(exchange)) == answer
+
+
+def test_an_answer_to_half_a_request(recorder: "Recorder", upstream: "Upstream", path: str) -> None:
+    """It goes on as it comes, since it is long, and t0 is no later than the answer."""
+    part, read = b"x" * 2_000_000, threading.Event()
+    upstream.on(path, upstream.head(413, JSON, "Content-Length: 2"), b"{}", read, upstream.CLOSE)
+    with recorder.client() as client:
+        client.send("POST", path, b"", "Content-Length: 100000000", "X-Unread: 1")
+        client.socket.sendall(part)
+        assert b" 413 " in client.read_until(b"\r\n\r\n{}")
+    read.set()
+    exchange = recorder.exchange(path)
+    assert exchange.response is not None
+    assert (exchange.state, exchange.response.status) == (State.COMPLETE, 413)
+    assert exchange.request.body == part[: len(exchange.request.body)] != b""
+    assert 0 <= exchange.response.headers_ns <= exchange.response.end_ns
+
+
+def test_half_a_large_request_is_noted_and_no_more(
+    recorder: "Recorder", upstream: "Upstream", path: str, wait_until: Callable[..., None]
+) -> None:
+    with recorder.client() as client:
+        client.send("POST", path, b"", "Content-Length: 100000000")
+        client.socket.sendall(b"x" * 2_000_000)
+    note = f"{path}: the request was never whole; not recorded"
+    wait_until(lambda: note in recorder.errors(), "no note about half a request")
+    assert path not in [exchange.request.path for exchange in recorder.exchanges()]
 
 
 def test_chunked_request(recorder: "Recorder", upstream: "Upstream", path: str) -> None:
@@ -310,7 +340,6 @@ def test_broken_chunk(run: Run, upstream: "Upstream") -> None:
 
 
 def test_trailers_end_no_recorder(recorder: "Recorder", upstream: "Upstream", path: str) -> None:
-    """mitmproxy cannot read HTTP/1 trailers: the client hears nothing more, and leaves."""
     upstream.on(path, upstream.head(200, SSE), upstream.chunk(DONE), b"0\r\nX-Sum: 1\r\n\r\n")
     with recorder.client() as client:
         client.send("POST", path, CHAT)

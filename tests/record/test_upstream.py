@@ -75,7 +75,6 @@ def test_the_path_for_the_upstream(url: str, asked: str, path: str) -> None:
 @pytest.mark.parametrize(
     ("texts", "match"),
     [
-        ([], "name an upstream"),
         (["http://a", "http://b"], "two upstreams are called 'default'"),
         (["a=http://a", "A=http://b"], "two upstreams are called 'A'"),
         (["https://api.openai.com", "openai=http://b"], "two upstreams are called 'openai'"),

@@ -47,7 +47,7 @@ def door(*faults: str, limits: Limits = NO_LIMITS, speed: float = 1.0) -> Door:
 
 def outcome_of(one: Door) -> Outcome:
     desk = one.administer.__self__  # type: ignore[attr-defined]
-    return service.outcome_of(desk.books.whole(), desk.facts, 0)
+    return service.outcome_of(desk.books.whole(), one.library, Settings(), 0)
 
 
 def asking(

@@ -35,6 +35,8 @@ def playback(*parts: tuple[float, bytes]) -> Playback:
 class Wire:
     """A connected socket, as a connection of the server has one."""
 
+    seal: Callable[[bytes | memoryview], bytes] | None = None
+
     def __init__(self, transport: asyncio.Transport) -> None:
         self.transport = transport
         self.fd: int = transport.get_extra_info("socket").fileno()
