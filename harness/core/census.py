@@ -24,11 +24,11 @@ from harness.core.admin import (
     WriteLateness,
 )
 from harness.core.document import Document
-from harness.core.histogram import Histogram, Pairs
+from harness.core.histogram import BITS, Histogram, Pairs
 
-type Part = Literal["misses", "invalid", "faults", "received", "journal", "unused"]
+type Part = Literal["misses", "invalid", "faults", "received", "journal", "unused", "lateness"]
 """The lists of a census: only those that are asked for are made."""
-ALL: frozenset[Part] = frozenset({"misses", "invalid", "faults", "received", "journal", "unused"})
+ALL: frozenset[Part] = frozenset({"misses", "invalid", "faults", "received", "journal", "unused", "lateness"})
 
 
 class Census(Document):
@@ -65,7 +65,8 @@ class Census(Document):
     @property
     def histogram(self) -> Histogram:
         """The lateness of all writes."""
-        histogram = Histogram.of_pairs(self.lateness)
+        histogram = Histogram()
+        histogram.add_pairs(self.lateness, BITS)
         histogram.worst = self.worst_ns
         return histogram
 

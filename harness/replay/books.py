@@ -6,7 +6,7 @@ The law of this file: streams go on meanwhile, so a census makes only the lists 
 from collections.abc import Callable, Collection, Iterator, Mapping
 
 from harness.core.admin import JournalEntry, ReceivedRequest, Resettable
-from harness.core.census import ALL, Census, Order, Wish, merged
+from harness.core.census import ALL, Census, Order, Part, Wish, merged
 from harness.core.fault_rules import rules_of
 from harness.core.interchange import request_line
 from harness.core.miss import missed_request
@@ -28,7 +28,7 @@ class Books:
         """What was done since counting began."""
         door, site = self.door, self.door.site
         tally, guard, lateness = site.tally, site.guard, site.lateness
-        histogram = lateness.fold()
+        histogram = lateness.fold() if "lateness" in wish.parts else None
         return Census(
             requests=tally.requests,
             answered=tally.answered,
@@ -44,8 +44,8 @@ class Books:
             streams=self.streams(),
             events=lateness.parts,
             held=lateness.held,
-            lateness=histogram.pairs(),
-            worst_ns=histogram.worst,
+            lateness=histogram.pairs() if histogram else (),
+            worst_ns=histogram.worst if histogram else None,
             rules=door.faults.told(),
             misses=tuple(map(missed_request, tally.misses)) if "misses" in wish.parts else (),
             refused=tuple(guard.latest) if guard and "invalid" in wish.parts else (),
@@ -105,7 +105,7 @@ class Books:
         """All that is counted is zero, but for the sum at the end."""
         door, site = self.door, self.door.site
         open_now = {"connections": 0, "streams": 0, "rules": ()}
-        self.earlier = merged([self.earlier, self.census(Wish()).model_copy(update=open_now)])
+        self.earlier = merged([self.earlier, self.census(Wish(parts=LATENESS)).model_copy(update=open_now)])
         site.tally = Tally(misses=site.tally.misses)
         for counts in (door.journal.results, door.faults.played, door.faults.unfit):
             counts.clear()
@@ -119,6 +119,8 @@ class Books:
         """The rules of the start, which did nothing yet."""
         self.door.faults.rule_by(self.door.faults.at_start, round_)
 
+
+LATENESS: frozenset[Part] = frozenset({"lateness"})
 
 RESETS: Mapping[Resettable, Callable[[Books, int], None]] = {
     "cursors": Books.reset_cursors,

@@ -92,8 +92,8 @@ def run(work: Work, program: Program | None, told: Callable[[str, str | None], N
 
     `told` says the URL, and that of the admin pages. Raises Untrusted, and BadInput for a port that is taken.
     """
-    listeners = listeners_on(work.settings.host, work.settings.port)
-    with blocked(), work_files(work):
+    with work_files(work), blocked():
+        listeners = listeners_on(work.settings.host, work.settings.port)
         workers = hired(work, listeners)
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             return runner.run(Crew(work, workers, listeners).lead(program, told))
@@ -189,23 +189,29 @@ class Crew:
 
     async def hear(self, worker: Worker, line: Line) -> None:
         """Listen to a worker until it is gone."""
-        async for message in line.heard():
-            if message.asked is not None:
-                self.begin(self.serve(worker, message.id, message.asked.asked()))
-            elif message.whole is not None:
-                worker.whole = message.whole
-            elif message.ready:
-                worker.is_ready = True
-                if all(one.is_ready for one in self.workers):
-                    self.ready.set()
-            elif (future := worker.waiting.get(message.id)) and not future.done():
-                future.set_result(message)
-        for future in worker.waiting.values():
-            if not future.done():
-                future.set_exception(Gone)
-        if not self.ending and self.lost is None:
-            self.lost = worker
-            self.stop.set()
+        try:
+            async for message in line.heard():
+                self.take_in(worker, message)
+        finally:
+            for future in worker.waiting.values():
+                if not future.done():
+                    future.set_exception(Gone)
+            if not self.ending and self.lost is None:
+                self.lost = worker
+                self.stop.set()
+
+    def take_in(self, worker: Worker, message: Message) -> None:
+        """Do with a message what is to be done."""
+        if message.asked is not None:
+            self.begin(self.serve(worker, message.id, message.asked.asked()))
+        elif message.whole is not None:
+            worker.whole = message.whole
+        elif message.ready:
+            worker.is_ready = True
+            if all(one.is_ready for one in self.workers):
+                self.ready.set()
+        elif (future := worker.waiting.get(message.id)) and not future.done():
+            future.set_result(message)
 
     # ---- connections ----
 

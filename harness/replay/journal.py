@@ -47,11 +47,14 @@ class Journal:
         """The latest so many (of one result), in the order in which they came."""
         found = [one for one in self.latest if result is None or one[3] is result]
         wall_ns = time.time_ns() - time.monotonic_ns()
+        masked: dict[str, str] = {}  # most ask for the same few
         for t0_ns, method, path, got, label, fault in found[max(0, len(found) - limit) :]:
+            if path not in masked:
+                masked[path] = visible(mask(path)[0])
             yield JournalEntry(
                 t0_ns=t0_ns,
                 at=date_of(t0_ns + wall_ns),
-                request=visible(f"{method} {mask(path)[0]}"),
+                request=f"{visible(method)} {masked[path]}",
                 result=got,
                 exchange=label or None,
                 fault=fault or None,

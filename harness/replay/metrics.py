@@ -3,7 +3,9 @@
 https://prometheus.io/docs/instrumenting/exposition_formats/
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -87,7 +89,8 @@ def late(census: Census) -> Any:
 
 def buckets(histogram: Histogram) -> Iterator[tuple[str, int]]:
     """How many values were at most so much, in seconds (of a histogram in ns)."""
+    values = sorted(histogram.counts)
+    upto = [0, *accumulate(histogram.counts[value] for value in values)]
     for bound in BOUNDS_S:
-        at_most = bound * NS_PER_S
-        yield str(bound), sum(n for bucket, n in histogram.counts.items() if bucket <= at_most)
-    yield "+Inf", histogram.count
+        yield str(bound), upto[bisect_right(values, bound * NS_PER_S)]
+    yield "+Inf", upto[-1]
