@@ -107,7 +107,7 @@ class DatabaseRecording(Recording):
         with self._telling():
             ids = [row["id"] for row in self._rows(f"SELECT id FROM exchanges {IN_ORDER}")]  # noqa: S608  ours
         wanted = (one for one in ids if only is None or one in only)
-        for some in batched(wanted, AT_ONCE, strict=False):
+        for some in batched(wanted, AT_ONCE):
             for few in self._light(some):
                 yield from self._few(few)
 

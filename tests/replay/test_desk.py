@@ -1,6 +1,7 @@
 """The admin pages without a socket: what each says, what it takes, and what it refuses."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from harness.replay.connection import Answer
 from harness.replay.desk import PAGES
 from harness.replay.door import Door
 from tests.replay.doors import CHAT, asking, body, door, head, outcome_of, statuses
+
+DOCS = Path(__file__).parents[2] / "docs" / "admin.md"
 
 
 def ask(one: Door, name: str, method: str = "GET", said: object = None) -> Answer:
@@ -183,6 +186,28 @@ def test_what_cannot_be_read_is_told_in_one_line(method: str, page: str, content
 def test_each_page_says_what_it_takes(name: str) -> None:
     answer = ask(door(), name, "PATCH")
     assert (head(answer)[":status"], head(answer)["allow"]) == ("405", ", ".join(PAGES[name].methods))
+
+
+def test_the_docs_have_every_page_result_and_metric() -> None:
+    rows = [line.split("|") for line in DOCS.read_text("utf-8").splitlines() if line.startswith("| `")]
+    listed = {row[1].strip().strip("`"): row[2].strip() for row in rows}
+    for name, page in PAGES.items():
+        assert listed[f"/__admin/{name}"] == ", ".join(method for method in page.methods if method != "HEAD")
+    first = "".join(row[1] for row in rows)
+    assert [one for one in admin.Result if f"`{one}`" not in first] == []
+    assert [
+        name for name, _ in metrics(busy()) if f"harness_replay_{name.partition('_bucket')[0]}" not in first
+    ] == [
+        "lateness_seconds_count",
+        "lateness_seconds_sum",
+    ]
+
+
+def test_bytes_that_are_no_text_are_told() -> None:
+    one = door()
+    one.site.keep_requests(1)
+    one.answer(asking(x_odd="\udcfe"))
+    assert ["x-odd", "\udcfe"] in told(one, "received")["requests"][0]["request"]["headers"]
 
 
 def test_admin_requests_are_no_requests() -> None:
