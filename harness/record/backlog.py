@@ -22,11 +22,15 @@ type Peer = tuple[object, ...]
 
 
 class Sluice:
-    """What mitmproxy reads a client through. `waiting` is what waits in which of its upstreams, in bytes."""
+    """What mitmproxy reads a client through. `waiting` is what waits in which of its upstreams, in bytes.
+
+    `held`: it is closed whatever waits there (`harness.record.uploads`).
+    """
 
     def __init__(self, reader: asyncio.StreamReader) -> None:
         self.reader = reader
         self.waiting: dict[str, int] = {}
+        self.held = False
         self.is_open = asyncio.Event()
         self.is_open.set()
 
@@ -41,10 +45,23 @@ class Sluice:
             self.waiting[upstream] = waiting
         else:
             self.waiting.pop(upstream, None)
-        if sum(self.waiting.values()) <= MOST_BYTES:
-            self.is_open.set()
-        else:
+        self._adjust()
+
+    def hold(self) -> None:
+        """Close it."""
+        self.held = True
+        self._adjust()
+
+    def release(self) -> None:
+        """Open it again, unless too much waits in the upstreams."""
+        self.held = False
+        self._adjust()
+
+    def _adjust(self) -> None:
+        if self.held or sum(self.waiting.values()) > MOST_BYTES:
             self.is_open.clear()
+        else:
+            self.is_open.set()
 
 
 SLUICES: dict[Peer, Sluice] = {}
