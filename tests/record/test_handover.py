@@ -69,7 +69,7 @@ def test_it_is_told_while_more_than_half_of_the_bound_waits() -> None:
             assert 2**19 < handover.peak < 2**19 + 10_000
             while told[-1]:
                 await asyncio.to_thread(theirs.recv, 65536)
-            handover.send(b"x" * 3_000_000)
+            handover.send(b"x" * 20_000_000)
             theirs.close()
             await handover.closed
         assert told[:4] == [True, False, True, False]  # a writer that is gone is waited for no longer
