@@ -123,7 +123,7 @@ class Library[T]:
 
     def find(self, request: Request, session: str = EVERYBODY, upstream: str = "") -> Entry[T] | Miss:
         """The next recorded entry for this request, of this upstream if any is named, or a miss."""
-        groups = self.groups.get(self.key(request), {})
+        groups, bare = self.groups.get(self.key(request), {}), request
         if upstream and groups:
             if upstream not in groups:
                 return self.elsewhere(request, upstream, sorted(groups))
@@ -132,15 +132,14 @@ class Library[T]:
             name, bare = self.without_name(request)
             groups = self.groups.get(self.key(bare), {}) if name else {}
             groups = {name: groups[name]} if name in groups else {}
-            request = bare
         if not groups:
             masked = self.knowing.request(request)
             if masked != self.redactor.request(request):  # it says its own secret, as the recorded may have
-                return self.find(masked, session)
-            return self.miss(masked)
+                return self.find(masked, session, upstream)
+            return self.miss(self.without_name(masked)[1])
         if len(groups) > 1 and "" not in groups:  # one without a name has no other place than this
             return self.ambiguous(request, sorted(groups))
-        return self.next(groups.get("", next(iter(groups.values()))), request, session)
+        return self.next(groups.get("", next(iter(groups.values()))), bare, session)
 
     def next(self, group: Group[T], request: Request, session: str) -> Entry[T] | Miss:
         """The entry whose turn it is in a session; a miss where all were given, and none repeats."""
