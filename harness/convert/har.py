@@ -143,7 +143,9 @@ def body_of(text: str | None, encoding: str | None) -> bytes:
     if encoding != "base64":
         return text.encode("utf-8", "surrogateescape")
     pieces = json.loads(text) if text.startswith("[") else [text]
-    return b"".join(base64_of(piece) for piece in pieces)
+    if not all(isinstance(piece, str) for piece in pieces):
+        raise ValueError("a body that is a list holds more than texts of base64")
+    return b"".join(map(base64_of, pieces))
 
 
 def version_of(name: str) -> str:

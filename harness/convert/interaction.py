@@ -5,8 +5,10 @@ changed is put right as far as the rest of the interaction tells: a body that wa
 `content-encoding`, and a length that does not fit is corrected; both make it `rewritten`.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from harness.convert.cutting import cut
@@ -79,8 +81,12 @@ def is_encoded(headers: Headers, body: bytes) -> bool:
 
 
 def date_of(text: str) -> str:
-    """A date in UTC; empty where it is none."""
-    try:
-        return text_of(datetime.fromisoformat(text).astimezone(UTC))
-    except ValueError:
-        return ""
+    """A date of ISO 8601, or one of HTTP as Ruby's VCR writes it, in UTC; empty where it is none.
+
+    >>> date_of("Tue, 01 Nov 2011 04:58:44 GMT")
+    '2011-11-01T04:58:44.000000Z'
+    """
+    for read in (datetime.fromisoformat, parsedate_to_datetime):
+        with suppress(ValueError, OverflowError):
+            return text_of(read(text).astimezone(UTC))
+    return ""

@@ -16,6 +16,8 @@ from pydantic import BaseModel, model_validator
 
 from harness.convert.interaction import Interaction, date_of
 from harness.core.exchange import Exchange, Headers
+from harness.core.json_text import healed
+from harness.core.url import plain_url
 
 Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 """libyaml's, where it is there: ten times as fast."""
@@ -165,7 +167,7 @@ def interaction_object(exchange: Exchange) -> dict[str, Any]:
     return {
         "request": {
             "method": request.method,
-            "uri": request.url,
+            "uri": plain_url(request.url),
             "body": text_or_bytes(request.body),
             "headers": listed(request.headers),
         },
@@ -178,11 +180,11 @@ def interaction_object(exchange: Exchange) -> dict[str, Any]:
 
 
 def listed(headers: Headers) -> dict[str, list[str]]:
-    """Headers as VCR.py has them: each name once, as it was written first."""
+    """Headers as VCR.py has them: each name once, as it was written first; YAML holds no broken UTF-8."""
     names: dict[str, str] = {}
     found: dict[str, list[str]] = {}
     for name, value in headers:
-        found.setdefault(names.setdefault(name.lower(), name), []).append(value)
+        found.setdefault(names.setdefault(name.lower(), healed(name)), []).append(healed(value))
     return found
 
 

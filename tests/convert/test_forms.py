@@ -10,9 +10,10 @@ import pytest
 import yaml
 
 from harness.convert.formats import Format, exchanges_of, format_of
+from harness.convert.vcr import cassette
 from harness.core.derive import derive
 from harness.core.errors import BadInput
-from harness.core.exchange import Exchange, State, header
+from harness.core.exchange import Exchange, Request, Response, State, header
 
 URL = "https://api.openai.com/v1/chat/completions"
 ANSWER = {"choices": [{"message": {"role": "assistant", "content": "Hi é"}}], "model": "m"}
@@ -192,6 +193,10 @@ BAD = {
         json.dumps(har({"status": 200, "content": {"text": "*", "encoding": "base64"}})),
         "interaction 1: ",
     ),
+    "no list of base64": (
+        json.dumps(har({"status": 200, "content": {"text": "[1]", "encoding": "base64"}})),
+        "interaction 1: a body that is a list holds more",
+    ),
     "a bad header": (
         json.dumps(vcr({"status": STATUS, "headers": {"a": ["x\r\ny: z"]}, "body": {"string": ""}})),
         "interaction 1: response.headers.0: holds a line break",
@@ -209,6 +214,15 @@ def test_bad_files_are_told_of_in_a_line(text: str, words: str, tmp_path: Path) 
     assert str(caught.value).startswith(str(path))
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_cassette_holds_what_is_no_utf8_in_another_way() -> None:
+    broken = "caf\udce9"
+    request = Request("GET", f"http://a.test/{broken}", (("X-A", broken),), b"\xe9")
+    exchange = Exchange(request, Response(200, (("x-b", broken),), 0, ((0, b"\xe9"),), 0))
+    asked, answered = yaml.safe_load("".join(cassette([exchange])).encode())["interactions"][0].values()
+    assert (asked["uri"], asked["body"]) == ("http://a.test/caf%E9", b"\xe9")
+    assert (asked["headers"], answered["headers"]) == ({"X-A": ["caf\ufffd"]}, {"x-b": ["caf\ufffd"]})
 
 
 def test_old_cassettes_with_tags_of_python_2(tmp_path: Path) -> None:

@@ -329,9 +329,7 @@ def test_a_prompt_that_says_the_key_of_the_run_is_the_recorded_one() -> None:
 
 def test_a_prompt_that_says_the_key_of_the_run_gets_no_answer_of_another_upstream() -> None:
     body, headers = b'{"text":"my key: %b"}', (*JSON, ("Authorization", "Bearer another-key-42"))
-    made = library(
-        (request(body % b"[redacted]"), State.COMPLETE, "a"), (request(b"1"), State.COMPLETE, "b")
-    )
+    made = library((request(body % b"[redacted]"), State.COMPLETE, "a"), (request(b"1"), State.COMPLETE, "b"))
     at_a, at_b = (
         replace(request(body % b"another-key-42", path=f"/{name}{PATH}"), headers=headers) for name in "ab"
     )

@@ -90,7 +90,7 @@ BROKEN = {
     "no boundary": (b"--x\r\n", (("content-type", "multipart/form-data"),)),
     "no end": multipart(MODEL, end=b""),
     "no name": multipart(b"Content-Type: text/plain\r\n\r\nhello"),
-    "a name that is no UTF-8": multipart(named("f", b"c").replace(b"f\"", b"\xff\"")),
+    "a name that is no UTF-8": multipart(named("f", b"c").replace(b'f"', b'\xff"')),
     "no head": multipart(b"hello"),
     "another boundary": (multipart(MODEL)[0], multipart(boundary="abc")[1]),
     "nothing": (b"", multipart()[1]),
