@@ -33,7 +33,7 @@ def fuzzy(library: Library[Recorded], speed: float) -> Instead:
     """Answers with the exchange whose request is alike enough."""
 
     def give(miss: Miss, incoming: Incoming, session: str) -> Given | None:
-        found = library.alike(miss, session, incoming.origin)
+        found = library.alike(miss, session, incoming.origin or library.without_name(incoming.request)[0])
         if found is None:
             return None
         entry, likeness = found
