@@ -29,11 +29,16 @@ type Instead = Callable[[Miss, Incoming, str], Given | None]
 """Makes an answer of a miss, the request, and its session."""
 
 
+def upstream_of(incoming: Incoming, library: Library[Recorded]) -> str:
+    """The upstream that a request asks, by its origin or as `/NAME/…`; "": any."""
+    return incoming.origin or library.without_name(incoming.request)[0]
+
+
 def fuzzy(library: Library[Recorded], speed: float) -> Instead:
     """Answers with the exchange whose request is alike enough."""
 
     def give(miss: Miss, incoming: Incoming, session: str) -> Given | None:
-        found = library.alike(miss, session, incoming.origin or library.without_name(incoming.request)[0])
+        found = library.alike(miss, session, upstream_of(incoming, library))
         if found is None:
             return None
         entry, likeness = found
