@@ -171,6 +171,15 @@ def test_har_details(tmp_path: Path) -> None:
     assert exchange.started_at == "2026-01-02T03:04:05.500000Z"
     assert exchange.response
     assert exchange.response.headers == (("set-cookie", "a=1"), ("set-cookie", "b=2"))
+    for method, status, state in (
+        ("POST", 200, State.UPSTREAM_CUT),
+        ("HEAD", 200, State.COMPLETE),
+        ("GET", 304, State.COMPLETE),
+    ):
+        left_out = har(
+            {"status": status, "content": {"size": 9, "mimeType": "application/json"}}, method=method
+        )
+        assert one(written(tmp_path, left_out), Format.HAR).state is state
     failed = one(written(tmp_path, har({"status": 0, "_error": "net::ERR_FAILED"})), Format.HAR)
     assert (failed.state, failed.response, failed.error) == (State.CONNECT_FAILED, None, "net::ERR_FAILED")
     for url, status in (("data:text/plain,x", 200), ("wss://a.test/x", 101), (URL, 101)):
