@@ -50,7 +50,15 @@ def bytes_of(value: Any) -> bytes:
         case {"string": text}:
             return bytes_of(text)
         case _:
-            return json.dumps(value, ensure_ascii=False).encode()
+            return json_of(value)
+
+
+def json_of(value: Any) -> bytes:
+    """JSON that was parsed, as a body. ValueError: it is none, as a date of YAML is not."""
+    try:
+        return json.dumps(value, ensure_ascii=False).encode()
+    except TypeError as error:
+        raise ValueError(f"a body is no JSON: {error}") from None
 
 
 def base64_of(text: str) -> bytes:
@@ -68,7 +76,10 @@ class Message(BaseModel):
     @property
     def content(self) -> bytes:
         """The body."""
-        return bytes_of(self.body if self.parsed_body is None else self.parsed_body)
+        if self.parsed_body is None:
+            return bytes_of(self.body)
+        is_text = isinstance(self.parsed_body, str)
+        return bytes_of(self.parsed_body) if is_text else json_of(self.parsed_body)
 
 
 class Asked(Message):

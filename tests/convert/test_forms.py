@@ -153,6 +153,15 @@ def test_a_stream_is_cut_into_its_events(tmp_path: Path) -> None:
     assert derive(exchange).text == "Hi é"
 
 
+def test_a_parsed_body_is_json_whatever_its_members_are_called(tmp_path: Path) -> None:
+    body = {"string": "x", "base64_string": "y"}
+    exchange = one(
+        written(tmp_path, vcr({"status": STATUS, "parsed_body": body}, parsed_body=body)), Format.VCR
+    )
+    assert exchange.response
+    assert json.loads(exchange.request.body) == json.loads(exchange.response.body) == body
+
+
 def test_har_details(tmp_path: Path) -> None:
     form = {"mimeType": "application/x-www-form-urlencoded", "params": [{"name": "a b", "value": "é"}]}
     headers = [{"name": ":path", "value": "/x"}, {"name": "Cookie", "value": "a=1"}]
@@ -188,6 +197,11 @@ def test_har_details(tmp_path: Path) -> None:
 
 
 BAD = {
+    "a date as a body": (
+        f"interactions: [{{request: {{method: GET, uri: '{URL}'}}, "
+        "response: {status: {code: 200}, body: {string: 2026-01-02}}}]",
+        "interaction 1: a body is no JSON: Object of type date",
+    ),
     "no YAML": ("a: [", ": is no YAML: did not find"),
     "a list": ("[1, 2]", "is no recording of a tool that is known"),
     "text": ("hello", "is no recording of a tool that is known"),
