@@ -117,6 +117,7 @@ def interaction_of(entry: Entry) -> Interaction:
         response_body=body_of(answered.content.text, answered.content.encoding),
         started_at=date_of(entry.startedDateTime),
         http_version=version_of(answered.httpVersion or asked.httpVersion),
+        decoded=True if answered.content.encoding != "base64" else None,
         truncated=lacks_body(entry),
         error=None if came else answered.error or "no answer came",
     )

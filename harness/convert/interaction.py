@@ -5,6 +5,7 @@ changed is put right as far as the rest of the interaction tells: a body that wa
 `content-encoding`, and a length that does not fit is corrected; both make it `rewritten`.
 """
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from harness.core.dates import text_of
 from harness.core.encoding import decode_body, encoding_of
 from harness.core.exchange import Exchange, Headers, Request, Response, State
 
+CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 FRAMING = ("transfer-encoding", "connection", "keep-alive")
 """Response headers about a connection that is long gone; the replay server has its own."""
 
@@ -72,10 +74,30 @@ def fitted(headers: Headers, body: bytes, *, decoded: bool | None) -> tuple[Head
 
 
 def is_encoded(headers: Headers, body: bytes) -> bool:
-    """Whether a body is encoded as its headers say."""
+    """Whether a body is encoded as its headers say.
+
+    Text is not, though the first bytes of some are those of a deflate or Brotli stream as well.
+    """
+    if is_text(body):
+        return False
     try:
         decode_body(encoding_of(headers), body)
     except ValueError:
+        return False
+    return True
+
+
+def is_text(body: bytes) -> bool:
+    """Whether a body is UTF-8 without control characters, which all encodings have from their first bytes on.
+
+    >>> is_text(b"[1, 2]"), is_text(b"\\x1f\\x8b")
+    (True, False)
+    """
+    if CONTROL.search(body):
+        return False
+    try:
+        body.decode()
+    except UnicodeDecodeError:
         return False
     return True
 

@@ -153,6 +153,15 @@ def test_a_stream_is_cut_into_its_events(tmp_path: Path) -> None:
     assert derive(exchange).text == "Hi é"
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
+@pytest.mark.parametrize("text", ["[1, 2]", "[]", '{"id": 8}', "\n", "1", "data: 1\n\n"])
+def test_text_is_decoded_whatever_its_headers_say(encoding: str, text: str, tmp_path: Path) -> None:
+    answer = {"status": STATUS, "headers": {"content-encoding": [encoding]}, "body": {"string": text}}
+    exchange = one(written(tmp_path, vcr(answer)), Format.VCR)
+    assert exchange.response
+    assert (exchange.response.headers, exchange.response.body) == ((), text.encode())
+
+
 def test_a_parsed_body_is_json_whatever_its_members_are_called(tmp_path: Path) -> None:
     body = {"string": "x", "base64_string": "y"}
     exchange = one(
