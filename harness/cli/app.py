@@ -134,7 +134,9 @@ def run(arguments: Sequence[str]) -> int:
         return fail(str(error), error.exit_code)
     except TyperException as error:
         what = error.format_message().rstrip(".").replace("Value error, ", "")  # pydantic's own words
-        return fail(f"{what}; try 'harness --help'", error.exit_code)
+        asked = getattr(error, "ctx", None)  # of the command that could not be understood
+        whose = asked.command_path if asked else "harness"
+        return fail(f"{what}; try '{whose} --help'", error.exit_code)
     except (Abort, KeyboardInterrupt):
         return 130
 

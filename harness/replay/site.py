@@ -22,7 +22,7 @@ from harness.core.admin import (
     WriteLateness,
 )
 from harness.core.document import Document
-from harness.core.exchange import header
+from harness.core.exchange import REQUEST_LIMIT, header
 from harness.core.interchange import request_line
 from harness.core.miss import Miss, miss_line, missed_request
 from harness.core.visible import visible
@@ -46,7 +46,7 @@ NONE_INVALID = Invalid(count=0, requests=())
 REFUSALS = {
     400: "not a request that HTTP/1.1 allows",
     405: "a CONNECT is for proxies, which `harness replay --mode proxy` is",
-    413: "the request's body is over the limit of 64 MiB",
+    413: f"the request's body is over the limit of {REQUEST_LIMIT // 2**20} MiB",
     414: "the request's target is over the limit of 64 KiB",
     431: "the request's headers are over the limit of 64 KiB",
     502: "the host that was asked for cannot be reached",
