@@ -207,8 +207,10 @@ def test_har_details(tmp_path: Path) -> None:
 
 BAD = {
     "a date as a body": (
-        f"interactions: [{{request: {{method: GET, uri: '{URL}'}}, "
-        "response: {status: {code: 200}, body: {string: 2026-01-02}}}]",
+        (
+            f"interactions: [{{request: {{method: GET, uri: '{URL}'}}, "
+            "response: {status: {code: 200}, body: {string: 2026-01-02}}}]"
+        ),
         "interaction 1: a body is no JSON: Object of type date",
     ),
     "no YAML": ("a: [", ": is no YAML: did not find"),
