@@ -29,11 +29,6 @@ type Instead = Callable[[Miss, Incoming, str], Given | None]
 """Makes an answer of a miss, the request, and its session."""
 
 
-def upstream_of(incoming: Incoming, library: Library[Recorded]) -> str:
-    """The upstream that a request asks, by its origin or as `/NAME/…`; "": any."""
-    return incoming.origin or library.without_name(incoming.request)[0]
-
-
 def fuzzy(library: Library[Recorded], speed: float) -> Instead:
     """Answers with the exchange whose request is alike enough."""
 
@@ -48,3 +43,8 @@ def fuzzy(library: Library[Recorded], speed: float) -> Instead:
         return Given("fuzzy", words, Answer(playback, speed, label=entry.label))
 
     return give
+
+
+def upstream_of(incoming: Incoming, library: Library[Recorded]) -> str:
+    """The upstream that a request asks, by its origin or as `/NAME/…`; "": any."""
+    return incoming.origin or library.without_name(incoming.request)[0]
