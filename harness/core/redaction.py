@@ -214,8 +214,7 @@ class Redactor:
         return (response, False) if body == plain else rewritten(response, cut_like(chunks, body))
 
     def _headers(self, headers: Headers, tally: Tally) -> Headers:
-        values = "\n".join(value for _, value in headers)  # one look at all: mostly there is nothing
-        masked_value = self._value if self._value("", values, Counter()) != values else _kept
+        masked_value = self._value if self._may_hold(headers) else _kept
         return tuple(
             (
                 name,
@@ -225,6 +224,13 @@ class Redactor:
             )
             for name, value in headers
         )
+
+    def _may_hold(self, headers: Headers) -> bool:
+        """Whether a value may have a secret in it; one look at all, since mostly there is nothing."""
+        if self.rules.patterns or self._paths:  # which go by where a value begins, and by its structure
+            return True
+        values = "\n".join(value for _, value in headers)
+        return self._value("", values, Counter()) != values
 
     def is_secret(self, name: str) -> bool:
         """Whether a header of this name, in lower case, holds a secret."""
