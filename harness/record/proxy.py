@@ -201,8 +201,8 @@ class Proxy:
         for connection, wire in self.wires.clients():
             client = connection.client
             if client.id in busy:
-                unanswered = busy[client.id] and not client.tls
-                cut(wire, whole_refusal(reason) if unanswered else None)
+                can_be_told = busy[client.id] and not client.tls and client.alpn != b"h2"
+                cut(wire, whole_refusal(reason) if can_be_told else None)
         self.tee.interrupt()
 
 
