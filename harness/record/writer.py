@@ -174,7 +174,7 @@ class Writer:
         return judged(masked, derived, message.head), derived
 
     def take_part(self, message: Message) -> None:
-        """Keep a part of a request body; of those that are under way no more, the queue had no room for the end."""
+        """Keep a part of a request body, and none of bodies whose end found no room in the queue."""
         head = message.head
         if "open" in head:
             self.uploads = {number: self.uploads[number] for number in self.uploads if number in head["open"]}
