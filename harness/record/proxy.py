@@ -33,7 +33,7 @@ from mitmproxy.master import Master
 from mitmproxy.options import Options
 
 from harness.core.hosts import Hosts
-from harness.record import backlog, http1, listeners
+from harness.record import backlog, http1, http2, listeners
 from harness.record.cost import Meter
 from harness.record.gate import Gate, whole_refusal
 from harness.record.handover import LIMIT, Handover
@@ -124,6 +124,7 @@ class Proxy:
         self.server = proxyserver.Proxyserver()
         self.wires = Wires(self.server)
         http1.install(self.wires)
+        http2.install()
         backlog.install()
 
     async def run(self, end: socket.socket) -> int:
