@@ -8,7 +8,7 @@ same, so that two requests which differ only in their secrets are the same reque
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from urllib.parse import unquote
 
@@ -103,6 +103,11 @@ class Redactor:
         for text in {request.url, request.path}:
             if "?" in text:
                 self.known.learn(self._in_query(text))
+
+    def learn_all(self, exchanges: Iterable[Exchange]) -> None:
+        """The same of all exchanges of a recording: a key may be in one before the one that uses it."""
+        for exchange in exchanges:
+            self.learn(exchange.request, exchange.response)
 
     def _in_query(self, text: str) -> Iterator[str]:
         data = text.encode("utf-8", "surrogateescape")
