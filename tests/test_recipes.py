@@ -6,15 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from typer.core import TyperGroup
-from typer.main import get_command
 
-from harness.cli.app import app, split_program
 from harness.core.derive import derive
 from harness.core.exchange import State
 from harness.demo.model_server import ModelServer
 from harness.store.open import open_recording
-from tests.plugins.recipes import KEY, blocks, commands, run_recipe
+from tests.plugins.recipes import KEY, blocks, commands, parsed, run_recipe
 
 HEAVY = {"langchain", "litellm"}
 NODE = "openai@6.49.0"
@@ -27,13 +24,7 @@ def test_the_page_has_the_recipes_that_are_tested() -> None:
 
 @pytest.mark.parametrize("line", sorted(set(commands())))
 def test_every_command_of_the_page_is_one(line: str) -> None:
-    own, program = split_program(shlex.split(line)[1:])
-    group = get_command(app)
-    assert isinstance(group, TyperGroup)
-    with group.make_context("harness", own, obj=program) as context:
-        command = group.get_command(context, own[0])
-        assert command is not None
-        command.make_context(own[0], own[1:], parent=context)
+    parsed(shlex.split(line)[1:])
 
 
 def checked_text(path: Path) -> str:

@@ -20,6 +20,7 @@ from harness.core.errors import BadInput, HarnessError
 COMMANDS: dict[str, str] = {
     "record": "harness.cli.record:record",
     "replay": "harness.cli.replay:replay",
+    "run": "harness.cli.run:run",
     "verify": "harness.cli.verify:verify",
     "validate": "harness.cli.validate:validate",
     "load": "harness.cli.load:load",
@@ -43,7 +44,7 @@ COMMANDS: dict[str, str] = {
 }
 """Command -> `module:function`. The order is that of the help; heavy imports happen in the functions."""
 
-RUN_PROGRAMS = ("record", "replay")
+RUN_PROGRAMS = ("record", "replay", "run")
 """The commands that run a program behind `--`."""
 
 TAKE_MORE = ("load", "probe")
@@ -77,9 +78,10 @@ def top(
 ) -> None:
     """Record, check, replay and load-test the traffic of LLM APIs, with every token at its own time."""
     if ctx.obj is not None and ctx.invoked_subcommand not in (*RUN_PROGRAMS, *TAKE_MORE):
-        takers = " and ".join(f"harness {name}" for name in RUN_PROGRAMS)
+        *most, last = (f"harness {name}" for name in RUN_PROGRAMS)
         raise BadInput(
-            f"harness {ctx.invoked_subcommand} runs no program, but one stands behind '--': {takers} run it"
+            f"harness {ctx.invoked_subcommand} runs no program, but one stands behind '--': "
+            f"{', '.join(most)} and {last} do"
         )
 
 
@@ -132,7 +134,9 @@ def run(arguments: Sequence[str]) -> int:
         return fail(str(error), error.exit_code)
     except TyperException as error:
         what = error.format_message().rstrip(".").replace("Value error, ", "")  # pydantic's own words
-        return fail(f"{what}; try 'harness --help'", error.exit_code)
+        asked = getattr(error, "ctx", None)  # of the command that could not be understood
+        whose = asked.command_path if asked else "harness"
+        return fail(f"{what}; try '{whose} --help'", error.exit_code)
     except (Abort, KeyboardInterrupt):
         return 130
 

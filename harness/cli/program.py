@@ -1,7 +1,7 @@
 """Running the program behind `--` on the servers of harness.
 
-The law of this file: the program gets the base URLs of the upstreams that exist and of no other, so
-that no key travels to another provider. It shares our terminal; what its exit code is, ours becomes.
+The law of this file: the program gets our environment with what `harness.core.variables` says of the
+servers. It shares our terminal; what its exit code is, ours becomes.
 """
 
 import asyncio
@@ -14,22 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from harness.core.errors import BadInput
-
-BASE_URLS: dict[str, Mapping[str, str]] = {
-    "openai": {"OPENAI_BASE_URL": "/v1"},
-    "anthropic": {"ANTHROPIC_BASE_URL": ""},
-    "ollama": {"OLLAMA_HOST": ""},
-    "default": {"OPENAI_BASE_URL": "/v1", "ANTHROPIC_BASE_URL": ""},
-}
-"""Upstream -> the variables that its SDKs read, and what follows the server's URL in them.
-
-`default` is an upstream that nobody named, such as a local server, which may speak both protocols.
-Any other NAME becomes `NAME_BASE_URL`.
-"""
-
-KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY")
-PLACEHOLDER = "placeholder-for-replay"
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+from harness.core.variables import PLACEHOLDER, variables_of, with_placeholders, without_proxy
 
 FORWARDED = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 GRACE_S = 5.0
@@ -42,37 +27,8 @@ def environment(urls: Mapping[str, str], *, placeholder_keys: bool, key: str = P
     Loopback is never reached through a proxy. With `placeholder_keys`, API keys that are missing get
     a value, `key`, since the SDKs want one even where nobody reads it.
     """
-    variables = dict(os.environ)
-    for name in sorted(urls, key=lambda name: name != "default"):  # a named upstream knows better
-        for variable, path in BASE_URLS.get(name.lower(), {base_url_of(name): ""}).items():
-            variables[variable] = urls[name].rstrip("/") + path
-    for variable in ("NO_PROXY", "no_proxy"):
-        variables[variable] = with_loopback(variables.get(variable, ""))
+    variables = {**os.environ, **variables_of(urls), **without_proxy(os.environ)}
     return with_placeholders(variables, key) if placeholder_keys else variables
-
-
-def with_placeholders(variables: Mapping[str, str], key: str = PLACEHOLDER) -> dict[str, str]:
-    """Variables with a value for the API keys that are missing."""
-    return {**dict.fromkeys(KEYS, key), **variables}
-
-
-def base_url_of(name: str) -> str:
-    """The variable of an upstream that we know nothing about.
-
-    >>> base_url_of("my-gateway")
-    'MY_GATEWAY_BASE_URL'
-    """
-    return name.upper().replace("-", "_") + "_BASE_URL"
-
-
-def with_loopback(hosts: str) -> str:
-    """A list of hosts that need no proxy, with loopback at its end.
-
-    >>> with_loopback("intra.example,localhost")
-    'intra.example,localhost,127.0.0.1,::1'
-    """
-    listed = [host for raw in hosts.split(",") if (host := raw.strip())]
-    return ",".join([*listed, *(host for host in LOOPBACK if host not in listed)])
 
 
 def check(program: list[str]) -> None:

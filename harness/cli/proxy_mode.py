@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.program import with_loopback
 from harness.core.errors import BadInput, MissingExtra
 from harness.core.hosts import Hosts, provider_of
+from harness.core.variables import with_loopback
 
 if TYPE_CHECKING:
     from harness.authority import Authority

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli import proxy_mode, replay_door, replay_matching, replay_misses
+from harness.cli import proxy_mode, replay_door, replay_freshness, replay_matching, replay_misses
 from harness.cli.proxy_mode import Mode
 from harness.core.errors import BadInput
 from harness.core.matching.words import OnMiss, Repeat
@@ -23,10 +23,9 @@ if TYPE_CHECKING:
     from harness.replay.connection import Connection
     from harness.replay.guard import Guard
     from harness.replay.match import Library
-    from harness.replay.server import Outcome
+    from harness.replay.service import Outcome
 
 PORT = 8081
-UNUSED_SHOWN = 10
 
 
 def replay(
@@ -80,6 +79,8 @@ def replay(
     api_key: replay_door.ApiKey = None,
     rpm: replay_door.Rpm = None,
     tpm: replay_door.Tpm = None,
+    strict: replay_freshness.Strict = False,
+    max_age: replay_freshness.MaxAge = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the closing summary as one line of JSON.")
     ] = False,
@@ -105,30 +106,32 @@ def replay(
     rules = replay_matching.rules_from(recordings, said)
     upstreams = replay_misses.upstreams_from(on_miss, upstream, recordings)
     from harness.replay import server  # noqa: PLC0415
+    from harness.replay.service import Settings  # noqa: PLC0415
 
     order = replay_matching.order_from(repeat, seed)
     by_origin = mode is Mode.PROXY
-    library = server.load(
-        recordings, keep_connect=keep_connect, rules=rules, order=order, by_origin=by_origin
-    )
+    with server.uncollected():
+        library = server.load(
+            recordings, keep_connect=keep_connect, rules=rules, order=order, by_origin=by_origin
+        )
     guard = guard_on(library) if validate_requests else None
     way = way_of(mode, library, allow_host, ca_dir, on_miss)
     upstreams = replay_misses.named_as(tuple(library.upstreams), upstreams, upstream or ())
     library.upstreams |= dict.fromkeys(one.name for one in upstreams)
     program = program_on(tuple(library.upstreams), ctx.obj, limits.keys, way)
     with replay_misses.recorders(upstreams, recordings[0]) as targets:
-        simulate = on_miss is OnMiss.SIMULATE
-        settings = server.Settings(
-            host,
-            port_of(port, ctx.obj),
-            speed,
-            write_log,
-            keep_requests,
-            played,
-            limits,
+        settings = Settings(
+            host=host,
+            port=port_of(port, ctx.obj),
+            speed=speed,
+            write_log=write_log,
+            kept_requests=keep_requests,
+            faults=played,
+            limits=limits,
             session_of=session_of,
-            simulate=simulate,
+            simulate=on_miss is OnMiss.SIMULATE,
             recorders=targets,
+            demands=replay_freshness.demands_from(max_age, strict=strict),
         )
         if way:
             settings = replace(settings, connection=connection_of(way, library), hints=way.exports)
@@ -196,7 +199,8 @@ def program_on(
     """What runs the program behind `--` once the server's URL is known; a key that it lacks is the first."""
     if program is None:
         return None
-    from harness.cli.program import PLACEHOLDER, check, environment, run, with_placeholders  # noqa: PLC0415
+    from harness.cli.program import check, environment, run  # noqa: PLC0415
+    from harness.core.variables import PLACEHOLDER, base_urls, with_placeholders  # noqa: PLC0415
 
     check(program)
     key = keys[0] if keys else PLACEHOLDER
@@ -205,24 +209,16 @@ def program_on(
     return lambda url: run(program, environment(base_urls(upstreams, url), placeholder_keys=True, key=key))
 
 
-def base_urls(upstreams: tuple[str, ...], url: str) -> dict[str, str]:
-    """Where each upstream is served: at `/NAME` where there are several, so that none is mistaken."""
-    if len(upstreams) <= 1:  # of an empty recording, too: its program must not reach the real API
-        return {"".join(upstreams) or "default": url}
-    return {name or "default": f"{url}/{name}" if name else url for name in upstreams}
-
-
 def print_summary(outcome: "Outcome") -> None:
     """The closing lines, on stderr."""
     timing = outcome.lateness
     requests = f"{counted(outcome.requests, 'request')}: {outcome.answered} answered, {outcome.missed} missed"
     invalid = f", {outcome.invalid} invalid" if outcome.invalid else ""
     unused = f"{len(outcome.unused)} of {counted(outcome.exchanges, 'exchange')} unused"
-    lines = [f"{requests}{invalid}; {unused}"]
+    stale = f", {len(outcome.stale)} too old" if outcome.stale else ""
+    lines = [f"{requests}{invalid}; {unused}{stale}"]
     lines += [*replay_misses.summary(outcome), *replay_door.summary(outcome)]
-    lines += [f"  unused: {row}" for row in outcome.unused[:UNUSED_SHOWN]]
-    if len(outcome.unused) > UNUSED_SHOWN:
-        lines.append(f"  unused: and {len(outcome.unused) - UNUSED_SHOWN} more")
+    lines += replay_freshness.summary(outcome)
     if timing.writes:
         lines.append(
             f"{counted(timing.writes, 'write')}, late by p50 {timing.p50_ms:.2f} ms, "

@@ -13,7 +13,7 @@ from harness.core.visible import counted, visible
 if TYPE_CHECKING:
     from harness.core.fault_rules import Rule
     from harness.replay.gate import Limits
-    from harness.replay.server import Outcome
+    from harness.replay.service import Outcome
 
 SHOWN = 10
 """Lines of the summary that are alike."""

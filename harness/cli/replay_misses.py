@@ -7,23 +7,19 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import urlsplit
 
 import typer
 
-from harness.core.errors import BadInput, MissingExtra, NotRecorded
+from harness.core.errors import BadInput, MissingExtra
 from harness.core.matching.words import OnMiss
+from harness.core.record_mode import is_ci
 
 if TYPE_CHECKING:
-    from harness.child import Child
     from harness.record.upstream import Upstream
     from harness.replay.relay import Target
-    from harness.replay.server import Outcome
+    from harness.replay.service import Outcome
 
 MISSES_SHOWN = 10
-UNSET = ("", "0", "false", "no")
-"""Values of `CI` that say that this is none."""
-
 OnMissChoice = Annotated[
     OnMiss,
     typer.Option(
@@ -50,7 +46,7 @@ def upstreams_from(
         if texts:
             raise BadInput("--upstream is where --on-miss record asks: add that, or leave --upstream away")
         return []
-    if os.environ.get("CI", "").lower() not in UNSET:
+    if is_ci(os.environ):
         raise BadInput("--on-miss record never records where CI is set: record elsewhere, and replay here")
     if not texts:
         raise BadInput("--on-miss record asks an upstream: add --upstream https://api.openai.com")
@@ -89,28 +85,14 @@ def is_named(upstream: "Upstream", text: str) -> bool:
 
 @contextmanager
 def recorders(upstreams: "Sequence[Upstream]", db: Path) -> "Iterator[Mapping[str, Target]]":
-    """A `harness record` for each upstream, by its name. NotRecorded where one of them lost something."""
-    children: list[Child] = []
-    try:
-        yield {upstream.name: started(upstream, db, children) for upstream in upstreams}
-    finally:
-        codes = [child.stop() for child in children]
-    if any(codes):
-        raise NotRecorded(f"the recorder for {db} ended with code {max(codes)}: see above")
+    """The recorders of these upstreams, by name. NotRecorded where one of them lost something."""
+    if not upstreams:
+        yield {}
+        return
+    from harness.replay.recorders import recorders as started  # noqa: PLC0415
 
-
-def started(upstream: "Upstream", db: Path, children: "list[Child]") -> "Target":
-    """Start the recorder of an upstream."""
-    from harness.child import Child, harness_command  # noqa: PLC0415
-    from harness.replay.relay import Target  # noqa: PLC0415
-
-    where = f"{upstream.name}={upstream.url}"
-    child = Child(harness_command("record", "--upstream", where, "--db", str(db), "--port", "0", "--quiet"))
-    children.append(child)
-    listens = urlsplit(child.url)
-    assert listens.hostname is not None
-    assert listens.port is not None
-    return Target(listens.hostname, listens.port, upstream.name)
+    with started({upstream.name: upstream.url for upstream in upstreams}, db) as targets:
+        yield targets
 
 
 def summary(outcome: "Outcome") -> Iterator[str]:

@@ -36,7 +36,7 @@ def test_without_arguments_it_helps(capsys: pytest.CaptureFixture[str]) -> None:
     ("arguments", "code", "words"),
     [
         (["nope"], 2, "No such command 'nope'; try 'harness --help'"),
-        (["ls"], 2, "Missing argument 'recording'; try 'harness --help'"),
+        (["ls"], 2, "Missing argument 'recording'; try 'harness ls --help'"),
         (["ls", "--"], 2, "nothing stands behind '--'"),
     ],
 )
@@ -57,7 +57,7 @@ def test_a_program_that_nobody_would_run_is_refused(
     error = capsys.readouterr().err
     assert error == (
         f"harness: error: harness {command} runs no program, but one stands behind '--': "
-        "harness record and harness replay run it\n"
+        "harness record, harness replay and harness run do\n"
     )
 
 

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 import pytest
 import uvloop
 
-from harness.cli.program import PLACEHOLDER, base_url_of, check, environment, run, with_loopback
+from harness.cli.program import check, environment, run
 from harness.core.errors import BadInput
+from harness.core.variables import PLACEHOLDER, base_url_of, with_loopback
 
 URL = "http://127.0.0.1:8080"
 UP = "import signal, os; os.write(1, b'up'); "

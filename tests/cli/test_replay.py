@@ -1,6 +1,7 @@
 """The command `harness replay`: its options, its words for bad input, programs that run on it."""
 
 import errno
+import json
 import os
 import signal
 import socket
@@ -36,6 +37,7 @@ BAD = {
     "negative speed": (["--speed", "-1"], "--speed -1"),
     "no number": (["--speed", "fast"], "--speed"),
     "not a speed": (["--speed", "nan"], "--speed nan"),
+    "negative age": (["--max-age", "-1"], "--max-age"),
     "port too high": (["--port", "70000"], "--port"),
     "unknown option": (["--sped", "1"], "--sped"),
     "nothing behind --": (["--"], "'--'"),
@@ -142,3 +144,13 @@ def test_a_port_in_use_is_told_in_one_plain_line(recording: Path) -> None:
         done = harness("replay", str(recording), "--port", str(port))
     why = f"cannot listen on 127.0.0.1:{port}: {os.strerror(errno.EADDRINUSE)}; try --port 0"
     assert (done.returncode, done.stderr) == (2, f"harness: error: {why}\n")
+
+
+def test_unused_and_old_exchanges_fail_when_asked(recording: Path) -> None:
+    done = harness("replay", str(recording), "--strict", "--max-age", "30", "--json", "--", "true")
+    assert done.returncode == 1
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert (said["unused"], said["strict"]) == (["1 GET /v1/models"], True)
+    assert said["stale"] == ["1 GET /v1/models, recorded at an unknown time"]
+    assert "1 of 1 exchange unused, 1 too old" in done.stderr
+    assert "too old: 1 GET /v1/models, recorded at an unknown time" in done.stderr

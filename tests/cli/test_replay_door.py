@@ -9,7 +9,7 @@ from harness.cli.app import main
 from harness.cli.replay_door import limits_from, rules_from, summary
 from harness.core.admin import Refusals, WriteLateness
 from harness.core.errors import BadInput
-from harness.replay.server import Outcome
+from harness.replay.service import Outcome
 
 PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
 RECORDING = Path(__file__).parents[2] / "recordings" / "tiny-llama.db"

@@ -11,7 +11,7 @@ from harness.core.admin import WriteLateness
 from harness.core.matching.rules import MatchRules
 from harness.core.matching.words import Kind, Preset
 from harness.record.upstream import parse_all
-from harness.replay.server import Outcome
+from harness.replay.service import Outcome
 
 URL = "http://127.0.0.1:9"
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from harness.child import Child, harness_command
 from harness.core.derive import derive
 from harness.core.exchange import Exchange
 from harness.demo.conversations import CONVERSATIONS
@@ -12,6 +11,7 @@ from harness.demo.model_server import FAST
 from harness.demo.recording import make
 from harness.demo.sdks import KEY, Answer, play, sync_clients
 from harness.store.open import open_recording
+from harness.testing.served import Replay
 
 RECORDING = Path(__file__).parents[2] / "recordings" / "tiny-llama.db"
 
@@ -42,14 +42,11 @@ def test_it_holds_no_key_and_no_place_of_the_machine_it_was_made_on() -> None:
     assert [word for word in (KEY, "/root", "/home", "/tmp") if word.encode() in data] == []
 
 
-def test_it_answers_every_conversation(exchanges: list[Exchange]) -> None:
+@pytest.mark.harness(RECORDING)
+def test_it_answers_every_conversation(exchanges: list[Exchange], harness_replay: Replay) -> None:
     """If this misses, the conversations were changed: `make recording` makes it anew."""
-    with (
-        Child(harness_command("replay", str(RECORDING), "--port", "0", "--speed", "0")) as replay,
-        sync_clients(f"{replay.url}/v1", replay.url) as clients,
-    ):
+    with sync_clients(f"{harness_replay.url}/v1", harness_replay.url) as clients:
         answers = [play(call, clients) for call in CONVERSATIONS]
-    assert replay.process.returncode == 0
     streams = [
         (text_of(answer), derive(exchange).text)
         for call, answer, exchange in zip(CONVERSATIONS, answers, exchanges, strict=True)

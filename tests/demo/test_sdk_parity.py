@@ -1,13 +1,19 @@
 """The official SDKs get from a replay exactly what they got from the real model server, field by field."""
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+from anthropic import Anthropic
+from openai import OpenAI
 
 from harness.child import Child, harness_command
-from harness.demo.conversations import CONVERSATIONS, Call
+from harness.demo.conversations import CONVERSATIONS
 from harness.demo.model_server import ModelServer
-from harness.demo.sdks import Answer, async_clients, play, play_async, sync_clients
+from harness.demo.sdks import Answer, Clients, async_clients, play, play_async, sync_clients
+from harness.testing.served import Replay
 
 type Answers = dict[str, Answer]
 
@@ -22,35 +28,54 @@ async def played_async(url: str) -> Answers:
         return {call.name: await play_async(call, clients) for call in CONVERSATIONS}
 
 
+@dataclass(frozen=True)
+class Live:
+    """What the SDKs got through a recorder, first the sync and then the async ones, and its recording."""
+
+    answers: Mapping[str, Answers]
+    recording: Path
+
+
 @pytest.fixture(scope="module")
-def sides(
-    model_server: ModelServer, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, tuple[Answers, ...]]:
-    """What the sync and then the async SDKs got: through the recorder, and from its recording."""
-    recording = str(tmp_path_factory.mktemp("parity") / "a.db")
-    record = harness_command(
-        "record", "--quiet", "--upstream", model_server.url, "--port", "0", "--db", recording
-    )
-    with Child(record) as recorder:
-        live = played(recorder.url), asyncio.run(played_async(recorder.url))
+def live(model_server: ModelServer, tmp_path_factory: pytest.TempPathFactory) -> Live:
+    recording = tmp_path_factory.mktemp("parity") / "a.db"
+    upstream = ("--upstream", model_server.url, "--port", "0")
+    with Child(harness_command("record", "--quiet", *upstream, "--db", str(recording))) as recorder:
+        answers = {"sync": played(recorder.url), "async": asyncio.run(played_async(recorder.url))}
     assert recorder.process.returncode == 0
-    with Child(harness_command("replay", recording, "--port", "0", "--speed", "0")) as replay:
-        again = played(replay.url), asyncio.run(played_async(replay.url))
-    assert replay.process.returncode == 0
-    return {"live": live, "again": again}
+    return Live(answers, recording)
 
 
-@pytest.mark.parametrize("how", ["sync", "async"])
-@pytest.mark.parametrize("call", CONVERSATIONS, ids=lambda call: call.name)
-def test_replay_gives_the_sdk_what_the_model_server_gave(
-    sides: dict[str, tuple[Answers, ...]], call: Call, how: str
-) -> None:
-    place = ["sync", "async"].index(how)
-    assert sides["again"][place][call.name] == sides["live"][place][call.name]
+@pytest.fixture(scope="module")
+def harness_recording(live: Live) -> Path:
+    """What the plugin serves to the tests here."""
+    return live.recording
 
 
-def test_the_answers_are_what_the_calls_are_named_for(sides: dict[str, tuple[Answers, ...]]) -> None:
-    for answers in sides["live"]:
+@pytest.mark.harness
+def test_replay_gives_the_sdks_what_the_model_server_gave(live: Live, harness_replay: Replay) -> None:
+    """One server for both, since the answers to equal requests come in recorded order."""
+    again = {
+        "sync": played(harness_replay.url),
+        "async": asyncio.run(played_async(harness_replay.url)),
+    }
+    for how, answers in live.answers.items():
+        for name, answer in answers.items():
+            assert again[how][name] == answer, f"{how}: {name}"
+    assert harness_replay.library is not None
+    assert list(harness_replay.library.unused()) == []
+
+
+@pytest.mark.harness
+def test_the_sdks_find_the_replay_by_their_variables(live: Live) -> None:
+    with OpenAI(max_retries=0) as openai, Anthropic(max_retries=0) as anthropic:
+        clients = Clients(openai, anthropic, openai.with_options(base_url=str(anthropic.base_url)))
+        for call in CONVERSATIONS:
+            assert play(call, clients) == live.answers["sync"][call.name], call.name
+
+
+def test_the_answers_are_what_the_calls_are_named_for(live: Live) -> None:
+    for answers in live.answers.values():
         failed = {name for name, answer in answers.items() if "raised" in answer}
         assert failed == {"chat, an error", "messages, an error"}
         assert answers["chat, asked twice"] != answers["chat, asked twice, the second time"]

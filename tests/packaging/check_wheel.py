@@ -33,6 +33,15 @@ with urllib.request.urlopen(os.environ["OPENAI_BASE_URL"] + "/models", timeout=3
 """
 """A program behind `--`: one request that the recording answers."""
 
+PLUGIN = """
+import pytest
+
+@pytest.mark.harness({recording!r}, allow_unused=True)
+def test_ask():
+    exec(open("ask.py").read())
+"""
+"""A test with a recording, for the pytest plugin."""
+
 REPLAY = "replay {recording} --port 0 -- "
 PROBE = (
     "probe --gateway http://127.0.0.1:{port} --provider-port {port} --recording {recording} --concurrency 1"
@@ -54,6 +63,7 @@ RUNS: Mapping[str, tuple[str, str]] = {
     "trim": ("trim merged.db 1-5", ""),
     "rm": ("rm merged.db 3", ""),
     "replay": (REPLAY + "python ask.py", "1 answered, 0 missed"),
+    "run": ("run --db {recording} -- python ask.py", "1 answered, 0 missed"),
     "verify": ("verify {recording} --tolerance-ms 60000", "0 with other bytes"),
     "record": (REPLAY + "sh record.sh", "recorded 1 exchange"),
     "load": (REPLAY + "sh load.sh", "client: answers stamped 4 by the kernel"),
@@ -188,10 +198,21 @@ def check_base(environment: Environment) -> None:
     for command, (line, text) in RUNS.items():
         if command not in EXTRAS:
             environment.expect(line, text, CODES.get(command, (0,)))
+    check_plugin(environment)
     for extra, line in EXTRAS.items():
         said = environment.expect(line, f"traffic-harness[{extra}]", (2,))
         if said.count("\n") != 1:
             raise Failed(f"{environment.name}: a missing extra is to be one line, not\n{said}")
+
+
+def check_plugin(environment: Environment) -> None:
+    """With pytest beside it, a test gets its recording."""
+    uv("pip", "install", "--python", environment.programs / "python", "pytest")
+    (environment.work / "test_ask.py").write_text(PLUGIN.format(recording=str(RECORDING)))
+    code, said = environment.run("python", "-m", "pytest", "--harness-strict", "test_ask.py")
+    if code or "1 passed" not in said:
+        raise Failed(f"{environment.name}: the pytest plugin: exit code {code}\n{said}")
+    print(f"ok  {environment.name}: pytest", flush=True)
 
 
 def find_python(version: str) -> str | None:

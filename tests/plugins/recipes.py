@@ -11,6 +11,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from harness.cli.app import app, split_program
+
 PAGE = Path(__file__).parents[2] / "docs" / "record.md"
 BLOCK = re.compile(r"^```(\w+)(?: (file|recipe)=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 API = "--upstream https://api.openai.com "
@@ -28,6 +33,17 @@ def commands() -> list[str]:
     texts = [text for language, _, _, text in BLOCK.findall(PAGE.read_text("utf-8")) if language == "sh"]
     joined = "\n".join(texts).replace("\\\n", "")
     return [line for line in joined.splitlines() if line.startswith("harness ")]
+
+
+def parsed(words: Sequence[str]) -> None:
+    """Read the words of a command line behind `harness`; an error where it is none."""
+    own, program = split_program(words)
+    group = get_command(app)
+    assert isinstance(group, TyperGroup)
+    with group.make_context("harness", own, obj=program) as context:
+        command = group.get_command(context, own[0])
+        assert command is not None
+        command.make_context(own[0], own[1:], parent=context)
 
 
 def run_recipe(

@@ -171,10 +171,15 @@ def fetched(url: str) -> tuple[str, Span]:
             body = answer.read(MOST_BYTES)
             had_ns = time.monotonic_ns()
     except (OSError, http.client.HTTPException) as error:
-        raise Unreachable(str(error) or type(error).__name__) from None
+        raise Unreachable(why(error)) from None
     if answer.status != OK:
         raise Unreachable(f"HTTP {answer.status}")
     return body.decode(errors="replace"), Span(asked_ns, had_ns)
+
+
+def why(error: Exception) -> str:
+    """Why there is no answer, in a few words."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def parsed(text: str, span: Span) -> list[Reading]:
@@ -188,5 +193,5 @@ def parsed(text: str, span: Span) -> list[Reading]:
         raise Unreachable("the answer holds neither metrics of harness gpu --serve nor of dcgm-exporter")
     try:
         return list(reader(list(text_string_to_metric_families(text)), span))
-    except (ValueError, KeyError, StopIteration) as error:
+    except (ValueError, KeyError, OverflowError) as error:
         raise Unreachable(f"the answer cannot be read: {error}") from None

@@ -139,9 +139,13 @@ def happenings(states: Sequence[State]) -> Iterator[Any]:
 
 
 def readings(families: Families, span: Span) -> Iterator[Reading]:
-    """The cards in an answer that was asked for and had in `span`, on the clock of the span."""
+    """The cards in an answer that was asked for and had in `span`, on the clock of the span.
+
+    Raises ValueError, KeyError, OverflowError: it is damaged.
+    """
     metrics = [metric for found in families for metric in found.samples]
-    offset_ns = span.middle_ns - round(next(metric.value for metric in metrics if metric.name == CLOCK))
+    [clock_ns] = [metric.value for metric in metrics if metric.name == CLOCK]
+    offset_ns = span.middle_ns - round(clock_ns)
     cards = [card_of(metric.labels) for metric in metrics if metric.name == f"{INFO}_info"]
     for card in cards:
         own = [metric for metric in metrics if metric.labels.get("uuid") == card.gpu]
