@@ -17,11 +17,11 @@ import socket
 import sqlite3
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from io import BufferedReader
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
@@ -121,7 +121,7 @@ class Writer:
         self.passed: Counter[str] = Counter()
         self.masked_places: Tally = Counter()
         self.troubles = 0
-        self.uploads: dict[int, list[bytes]] = {}
+        self.uploads: defaultdict[int, BytesIO] = defaultdict(BytesIO)
         self.account = Account()
         self.losses = Losses(refuse)
         self.feed = Feed(settings.check, self.tell) if settings.check else None
@@ -176,13 +176,13 @@ class Writer:
     def take_part(self, message: Message) -> None:
         """Keep a part of a request body, and none of bodies whose end found no room in the queue."""
         head = message.head
-        if "open" in head:
-            self.uploads = {number: self.uploads[number] for number in self.uploads if number in head["open"]}
-        self.uploads.setdefault(head["upload"], []).append(message.body)
+        for number in self.uploads.keys() - set(head.get("open", self.uploads)):
+            del self.uploads[number]
+        self.uploads[head["upload"]].write(message.body)
 
     def uploaded(self, number: int, size: int) -> bytes:
         """The request body that came ahead in parts. NotRecorded: the queue had no room for one of them."""
-        body = b"".join(self.uploads.pop(number, ()))
+        body = self.uploads.pop(number, BytesIO()).getvalue()  # no copy
         if len(body) != size:
             raise NotRecorded("a part of its request body found no room in the queue")
         return body

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from threading import Event as Flag
 from urllib.parse import urlsplit
 
-from harness.core.errors import BadInput, MissingExtra
+from harness.core.errors import BadInput
 from harness.load.gpu import dcgm, served
 from harness.load.gpu.absent import Absent
 from harness.load.gpu.devices import chosen
@@ -184,10 +184,8 @@ def why(error: Exception) -> str:
 
 def parsed(text: str, span: Span) -> list[Reading]:
     """The cards that a text tells of. Raises Unreachable: it is none of the known formats."""
-    try:
-        from prometheus_client.parser import text_string_to_metric_families  # noqa: PLC0415  an extra
-    except ImportError:
-        raise MissingExtra("reading GPU metrics", "load") from None
+    from prometheus_client.parser import text_string_to_metric_families  # noqa: PLC0415  only when needed
+
     reader = next((read for mark, read in FORMATS if mark in text), None)
     if reader is None:
         raise Unreachable("the answer holds neither metrics of harness gpu --serve nor of dcgm-exporter")
