@@ -8,6 +8,7 @@ while more than `MOST_BYTES` of it wait. Under HTTP/1.1 the socket alone does th
 
 import asyncio
 
+from mitmproxy import connection
 from mitmproxy.proxy import events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import http
@@ -68,6 +69,11 @@ SLUICES: dict[Ends, Sluice] = {}
 """Those of the clients that are connected."""
 
 
+def ends_of(client: connection.Client) -> Ends:
+    """The key of a client's sluice."""
+    return client.peername, client.sockname
+
+
 class Client(http2.Client):
     """The side of an upstream that speaks HTTP/2, with what is mended there (`harness.record.http2`)."""
 
@@ -81,8 +87,7 @@ class Client(http2.Client):
         buffers = self.h2_conn.stream_buffers
         closed = isinstance(event, events.ConnectionClosed)
         waiting = 0 if closed else sum(len(part.data) for parts in buffers.values() for part in parts)
-        client = self.context.client
-        sluice = SLUICES.get((client.peername, client.sockname))
+        sluice = SLUICES.get(ends_of(self.context.client))
         if sluice and waiting != self.noted:
             self.noted = waiting
             sluice.note(self.conn.id, waiting)

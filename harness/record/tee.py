@@ -19,7 +19,7 @@ from mitmproxy.proxy import server_hooks
 from mitmproxy.proxy.layers.http._http1 import make_error_response
 
 from harness.core.exchange import REQUEST_LIMIT
-from harness.record.backlog import Peer
+from harness.record.backlog import Ends, ends_of
 from harness.record.ends import LEFT, How, told
 from harness.record.http1 import UPLOAD
 from harness.record.lag import LagSelector
@@ -49,7 +49,7 @@ class Open:
     """An exchange that is under way. Times are stamps of the monotonic clock in ns, 0: not yet."""
 
     client: str
-    peer: Peer
+    ends: Ends
     request: dict[str, Any]
     t0: int = 0
     body: bytes = b""
@@ -117,9 +117,9 @@ class Tee:
         if target is None:
             request.stream = True
             return
-        peer = flow.client_conn.peername
-        exchange = self.open[flow.id] = Open(flow.client_conn.id, peer, asked | target._asdict())
-        self.holding.release(peer)
+        ends = ends_of(flow.client_conn)
+        exchange = self.open[flow.id] = Open(flow.client_conn.id, ends, asked | target._asdict())
+        self.holding.release(ends)
         flow.metadata[UPLOAD] = lambda data: self.upload(exchange, data)
 
     def upload(self, exchange: Open, data: bytes) -> bytes:
@@ -137,7 +137,7 @@ class Tee:
             else:
                 self.pass_by(exchange, TOO_LARGE, Kind.TROUBLE)
             if self.holding.behind and self.only_uploads(exchange.client):
-                self.holding.hold(exchange.peer)
+                self.holding.hold(exchange.ends)
         return data
 
     def only_uploads(self, client: str) -> bool:
@@ -150,7 +150,7 @@ class Tee:
         if exchange := self.open.get(flow.id):
             exchange.t0 = exchange.t0 or self.loop.returned
             exchange.body = flow.request.raw_content or b""
-            self.holding.release(exchange.peer)
+            self.holding.release(exchange.ends)
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         """The head of the response is here: put the tee on its body."""
@@ -164,7 +164,7 @@ class Tee:
         if response.status_code == status_codes.SWITCHING:
             self.switch(flow, self.open.pop(flow.id))
             return
-        self.holding.release(exchange.peer)
+        self.holding.release(exchange.ends)
         exchange.headers = self.loop.returned
         exchange.t0 = exchange.t0 or exchange.headers  # an answer to half a request, such as a 413
         exchange.connected = self.connected.get(flow.server_conn.id, 0)
@@ -188,7 +188,7 @@ class Tee:
         now = self.loop.returned
         if not (exchange := self.open.pop(flow.id, None)):
             return
-        self.holding.release(exchange.peer)
+        self.holding.release(exchange.ends)
         exchange.connected = exchange.connected or self.connected.get(flow.server_conn.id, 0)
         if exchange.upload and flow.client_conn.connected:
             exchange.t0 = exchange.t0 or now  # the client was answered before it had said all

@@ -1,12 +1,13 @@
 """Clients that send large request bodies wait while the writer is behind.
 
 The law of this file: only who sends such a body is held, and only before it is whole. A client that has
-anything else under way on its connection (HTTP/2) is never held, nor is one whose answer has begun.
+anything else under way on its connection (HTTP/2) is never held, nor is one whose answer has begun. What
+is asked on a connection behind an upload that is held waits with it.
 """
 
 import asyncio
 
-from harness.record.backlog import SLUICES, Peer, Sluice
+from harness.record.backlog import SLUICES, Ends, Sluice
 
 PATIENCE_S = 60.0
 """How long they wait at a time: a writer that hangs is then told of by the bound of its queue."""
@@ -17,7 +18,7 @@ class Uploads:
 
     def __init__(self) -> None:
         self.behind = False
-        self.held: dict[Peer, Sluice] = {}
+        self.held: dict[Ends, Sluice] = {}
         self.patience: asyncio.TimerHandle | None = None
 
     def note(self, behind: bool) -> None:
@@ -31,13 +32,13 @@ class Uploads:
         for client in [*self.held]:
             self.release(client)
 
-    def hold(self, client: Peer) -> None:
+    def hold(self, client: Ends) -> None:
         """Read no more from a client for now."""
         if sluice := SLUICES.get(client):
             self.held[client] = sluice
             sluice.hold()
 
-    def release(self, client: Peer) -> None:
+    def release(self, client: Ends) -> None:
         """Read on, if it is held."""
         if sluice := self.held.pop(client, None):
             sluice.release()
