@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from harness.core.admin import Refusals
+from harness.core.api_forms import Api, api_of, own_error
 from harness.core.derive import derive
 from harness.core.exchange import Headers
 from harness.core.fault_rules import Rule, fault_in, rules_of
@@ -18,7 +19,6 @@ from harness.core.spoiling import MARK
 from harness.core.visible import visible
 from harness.replay.answers import Recorded, instant
 from harness.replay.connection import Answer
-from harness.replay.errors import openai_error
 from harness.replay.faults import Choice, Faults
 from harness.replay.gate import FREE, Gate, Limits
 from harness.replay.match import Library
@@ -111,7 +111,7 @@ class Door:
         """Show the rules, put others in their place, or take them all away."""
         method = incoming.request.method
         if method not in METHODS:
-            said = openai_error(f"{FAULTS_PAGE} takes {', '.join(METHODS)}", "harness_admin")
+            said = own_error(Api.OPENAI, 405, f"{FAULTS_PAGE} takes {', '.join(METHODS)}", "harness_admin")
             headers = (("content-type", "application/json"), ("allow", ", ".join(METHODS)))
             return Answer(instant(405, said, incoming.client, headers), instant=True)
         if method == "PUT":
@@ -142,4 +142,5 @@ def speed_of(text: str) -> float:
 
 def wrong(incoming: Incoming, message: str) -> Answer:
     """The 400 for what is asked of harness itself in a way that it cannot read."""
-    return Answer(instant(400, openai_error(message, "harness_asked"), incoming.client), instant=True)
+    body = own_error(api_of(incoming.request), 400, message, "harness_asked")
+    return Answer(instant(400, body, incoming.client), instant=True)

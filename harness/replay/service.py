@@ -5,6 +5,7 @@ It says nothing, and leaves signals and the process alone: those are of whoever 
 """
 
 import asyncio
+import errno
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -35,6 +36,8 @@ from harness.replay.site import Site, Terms, endpoint, write_lateness
 from harness.replay.write_log import WriteLog
 
 BACKLOG = 4096
+PORT_ERRORS = (errno.EADDRINUSE, errno.EACCES)
+"""What is wrong with the port; of all else the host is at fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +198,8 @@ async def listen(factory: Callable[[], Connection], settings: Settings) -> async
         return await loop.create_server(factory, settings.host, settings.port, backlog=BACKLOG)
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
-        raise BadInput(f"cannot listen on {where}: {why(error)}; try --port 0") from error
+        other = "--port 0" if error.errno in PORT_ERRORS else "--host 127.0.0.1"
+        raise BadInput(f"cannot listen on {where}: {why(error)}; try {other}") from error
 
 
 def why(error: OSError) -> str:

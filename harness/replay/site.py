@@ -1,7 +1,7 @@
 """The site: what the replay server answers to each request, and what it remembers of it.
 
 Recorded exchanges are answered as recorded; `/__admin/…` is harness's own; anything else is a miss,
-which is a 404 in OpenAI's error form that names the nearest recording and the difference.
+which is a 404 in the API's error form that names the nearest recording and the difference.
 """
 
 import json
@@ -21,6 +21,7 @@ from harness.core.admin import (
     UnusedExchange,
     WriteLateness,
 )
+from harness.core.api_forms import Api, api_of, own_error
 from harness.core.document import Document
 from harness.core.exchange import header
 from harness.core.interchange import request_line
@@ -29,7 +30,6 @@ from harness.core.visible import visible
 from harness.replay.answers import Recorded, instant
 from harness.replay.connection import Answer
 from harness.replay.cursors import SessionOf, everybody
-from harness.replay.errors import openai_error
 from harness.replay.guard import Guard
 from harness.replay.instead import Instead
 from harness.replay.match import Entry, Library
@@ -121,7 +121,7 @@ class Site:
         self.tally.requests += 1
         self.latest.append(incoming)
         if self.guard and (wrong := self.guard.refuse(incoming.request)):
-            return Answer(instant(400, wrong.body(), incoming.client), instant=True)
+            return Answer(instant(400, wrong.body(api_of(incoming.request)), incoming.client), instant=True)
         found = self.find(incoming)
         if isinstance(found, Entry):
             self.tally.answered += 1
@@ -153,11 +153,11 @@ class Site:
         self.tally.missed += 1
         self.tally.misses.append(miss)
         self.on_miss(miss)
-        return Answer(instant(404, miss_body(miss), incoming.client), instant=True)
+        return Answer(instant(404, miss_body(miss, api_of(incoming.request)), incoming.client), instant=True)
 
     def refuse(self, status: int) -> Answer:
         """The answer to a request that was not read to its end."""
-        body = openai_error(REFUSALS[status], "harness_refused")
+        body = own_error(Api.OPENAI, status, REFUSALS[status], "harness_refused")
         return Answer(instant(status, body, ANY_CLIENT), instant=True)
 
     def administer(self, incoming: Incoming) -> Answer:
@@ -165,7 +165,7 @@ class Site:
         name = incoming.request.path.partition("?")[0].removeprefix(ADMIN)
         if name not in self.admin:
             known = ", ".join(ADMIN + known for known in self.admin)
-            body = openai_error(f"no such page; there are {known}", "harness_admin")
+            body = own_error(Api.OPENAI, 404, f"no such page; there are {known}", "harness_admin")
             return Answer(instant(404, body, incoming.client), instant=True)
         body = json.dumps(self.admin[name]().model_dump(mode="json"), indent=1).encode() + b"\n"
         return Answer(instant(200, body, incoming.client), instant=True)
@@ -236,6 +236,7 @@ def milliseconds(ns: float | None) -> float | None:
     return None if ns is None else round(ns / 1e6, 4)
 
 
-def miss_body(miss: Miss) -> bytes:
-    """The body of a miss: OpenAI's error form, with the nearest recordings and the differences beside it."""
-    return openai_error(miss_line(miss), "harness_miss", missed_request(miss).model_dump(mode="json"))
+def miss_body(miss: Miss, api: Api) -> bytes:
+    """The body of a miss: the API's error form, with the nearest recordings and the differences beside it."""
+    details = missed_request(miss).model_dump(mode="json")
+    return own_error(api, 404, miss_line(miss), "harness_miss", details)
