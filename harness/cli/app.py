@@ -134,9 +134,15 @@ def run(arguments: Sequence[str]) -> int:
         return fail(str(error), error.exit_code)
     except TyperException as error:
         what = error.format_message().rstrip(".").replace("Value error, ", "")  # pydantic's own words
-        return fail(f"{what}; try 'harness --help'", error.exit_code)
+        return fail(f"{what}; try '{asked(error)} --help'", error.exit_code)
     except (Abort, KeyboardInterrupt):
         return 130
+
+
+def asked(error: TyperException) -> str:
+    """The command whose help is about an error of usage, as people type it."""
+    context = getattr(error, "ctx", None)
+    return context.command_path if context is not None else "harness"
 
 
 def discard_output() -> None:
