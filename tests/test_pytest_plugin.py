@@ -266,6 +266,7 @@ def test_rules_order_and_faults_are_those_of_replay(
     path = keep("known", line("/v1/a?user=1", "first"), line("/v1/a?user=1", "then"))
     path.with_name("beside.jsonl").write_text(path.read_text())
     path.with_name("beside.match.toml").write_text('ignore = ["query.user"]')
+    pytester.makepyprojecttoml('[tool.harness.replay]\nignore = ["query.page"]\nspeed = 3')
     pytester.makepyfile(
         test_it="""
         import pytest
@@ -280,6 +281,8 @@ def test_rules_order_and_faults_are_those_of_replay(
 
         @ask_for(ignore=["query.user"])
         def test_ignored(ask): assert ask("/a?user=2") == "first"
+
+        def test_rules_of_the_project(ask): assert ask("/a?user=1&page=2") == "first"
 
         @ask_for("recordings/test_it/beside.jsonl")
         def test_rules_beside(ask): assert ask("/a?user=2") == "first"
@@ -305,7 +308,7 @@ def test_rules_order_and_faults_are_those_of_replay(
         """
     )
     result = run("--harness-strict")
-    result.assert_outcomes(passed=7, errors=2)
+    result.assert_outcomes(passed=8, errors=2)
     result.stdout.fnmatch_lines(
         [
             "harness: the marker's match_on.1: 'colour' cannot be compared*",
