@@ -252,7 +252,7 @@ def test_what_is_wrong_is_told_in_a_line(
             "harness: *test_missing.db does not exist: *--harness-record-mode once records it",
             "harness: *test_broken.jsonl*",
             "harness: the marker has no argument 'sped'; there are record_mode, speed, *",
-            "harness: the marker's speed: Input should be greater than or equal to 0",
+            "harness: the marker's speed: should be greater than or equal to 0",
             "harness: allowed host '[*]' is no regular expression: *",
         ]
     )
@@ -443,7 +443,7 @@ def test_the_network_is_blocked_when_asked(pytester: pytest.Pytester, run: Run) 
         def test_allowed_by_setting(): assert not refused("192.0.2.7")
         def test_loopback(): assert not refused("127.0.0.1")
 
-        @pytest.mark.harness_block_network(allowed_hosts=[r"192\\.0\\.2\\.1"])
+        @pytest.mark.harness_block_network(allowed_hosts=r"192\\.0\\.2\\.1")
         def test_allowed_by_marker(): assert not refused("192.0.2.1")
 
         def test_fails():

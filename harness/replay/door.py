@@ -31,6 +31,7 @@ FAULTS_PAGE = f"{ADMIN}faults"
 NO_FAULT = "none"
 """What `x-harness-fault` says where the rules are not to apply."""
 WISH = "x-harness-"
+EXAMPLE = 'such as {"faults": [{"kind": "cut", "event": 3}]}'
 METHODS = ("GET", "HEAD", "PUT", "DELETE")
 
 
@@ -117,6 +118,9 @@ class Door:
         if method == "PUT":
             try:
                 self.faults.rules = rules_of(json.loads(incoming.request.body))
+            except json.JSONDecodeError as error:
+                said = f"{FAULTS_PAGE} takes JSON, {EXAMPLE}: {error.msg} at character {error.pos}"
+                return wrong(incoming, said)
             except (ValueError, RecursionError) as error:
                 return wrong(incoming, visible(str(error)))
         elif method == "DELETE":

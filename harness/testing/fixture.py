@@ -139,7 +139,8 @@ def without_network(request: pytest.FixtureRequest) -> Iterator[None]:
     """Hold the sockets of this process for a test."""
     allowed = list(request.config.getini("harness_allowed_hosts"))
     for mark in request.node.iter_markers(BLOCK):
-        allowed += mark.kwargs.get("allowed_hosts", [])
+        hosts = mark.kwargs.get("allowed_hosts", ())
+        allowed += [hosts] if isinstance(hosts, str) else hosts
     with blocked(allowed) as border:
         request.node.stash[BORDER] = border
         yield

@@ -233,7 +233,7 @@ def test_rules_are_put_shown_and_taken_away() -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "Expecting value"),
+        (b"", "takes JSON, such as {"),
         (b"\xff", "utf-8"),
         (b"[" * 100_000, "recursion"),
         (b'{"faults": ["cut; x=1"]}', "rule 1: x: cut has no such field"),
