@@ -108,7 +108,9 @@ def checked(commands: Commands, path: Path, command: str, settings: object) -> d
         raise BadInput(f"{where} is no table")
     dashed = {name.replace("_", "-"): value for name, value in settings.items()}
     if found := fault(commands, command, dashed):
-        raise BadInput(f"{where} {'.'.join(map(str, found['loc']))}: {found['msg']}")
+        unknown = found["type"] == "extra_forbidden"
+        what = f"there is no such option: 'harness {command} --help' lists them" if unknown else found["msg"]
+        raise BadInput(f"{where} {'.'.join(map(str, found['loc']))}: {what}")
     return dashed
 
 
