@@ -51,15 +51,18 @@ def default_folder() -> Path:
 
 
 class Authority:
-    """The CA of a folder. `file` holds its key and certificate, `certificate_file` the latter."""
+    """The CA of a folder. `file` holds its key and certificate, `certificate_file` the latter.
+
+    Their paths are absolute: other programs get them, which work in folders of their own.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.file = folder / "ca.pem"
-        self.certificate_file = folder / "ca-cert.pem"
+        self.folder = folder.absolute()
+        self.file = self.folder / "ca.pem"
+        self.certificate_file = self.folder / "ca-cert.pem"
         try:
             if not self.file.exists():
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 put(self.file, new_authority(), replace=False)
             self.key, self.certificate = loaded(self.file)
             put(self.certificate_file, pem(self.certificate), replace=True)

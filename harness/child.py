@@ -8,9 +8,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from tempfile import TemporaryFile
 from types import TracebackType
 
 from harness.core.errors import BadInput
+from harness.core.visible import last_line
 
 LISTENING = re.compile(r"listening on (http://\S+)")
 STOP_S = 10.0
@@ -20,14 +22,16 @@ class Child:
     """A child that prints `listening on URL`; a context manager that ends it.
 
     It is ready when it has named as many URLs as it has `listeners`; `url` is the first of `urls`.
+    `quiet`: what it says on stderr is shown only, its last line, where it ends before it listens.
     """
 
     def __init__(self, command: Sequence[str], *, quiet: bool = False, listeners: int = 1) -> None:
         self.output: list[str] = []
+        self.errors = TemporaryFile() if quiet else None  # noqa: SIM115  ends with the child
         self.process = subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL if quiet else None,
+            stderr=self.errors,
             stdin=subprocess.DEVNULL,
             text=True,
         )
@@ -43,7 +47,20 @@ class Child:
                 return found[1]
         code = self.process.wait()
         self.process.stdout.close()
-        raise BadInput(f"{' '.join(self.process.args)} ended with code {code} before it listened")  # type: ignore[arg-type]
+        raise BadInput(f"{self.name()} ended with code {code} before it listened: {self.last_words()}")
+
+    def name(self) -> str:
+        """What was started, as people call it."""
+        words = list(map(str, self.process.args))  # type: ignore[arg-type]
+        return " ".join(words[words.index("-m") + 1 :][:2] if "-m" in words else words)
+
+    def last_words(self) -> str:
+        """The last line that it said on stderr, where that was kept."""
+        if not self.errors:
+            return "see above"
+        with self.errors:
+            self.errors.seek(0)
+            return last_line(self.errors.read().decode("utf-8", "replace"), "it said nothing")
 
     def stop(self) -> int:
         """End the child as Ctrl-C would, by force if it does not; its exit code."""
@@ -55,6 +72,8 @@ class Child:
             self.process.kill()
             rest, _ = self.process.communicate()
         self.output.append(rest)
+        if self.errors:
+            self.errors.close()
         return self.process.returncode
 
     def __enter__(self) -> "Child":

@@ -32,6 +32,15 @@ def test_it_is_made_once(made: Authority) -> None:
     assert again.bundle() == made.bundle()
 
 
+def test_its_paths_hold_in_other_folders_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = Authority(Path("ca"))
+    monkeypatch.chdir("/")
+    assert made.file.exists()
+    assert made.certificate_file.exists()
+    assert made.bundle().is_absolute()
+
+
 def test_many_at_the_same_moment_make_one(tmp_path: Path) -> None:
     found: list[Authority] = []
     threads = [threading.Thread(target=lambda: found.append(Authority(tmp_path))) for _ in range(8)]

@@ -134,15 +134,11 @@ def run(arguments: Sequence[str]) -> int:
         return fail(str(error), error.exit_code)
     except TyperException as error:
         what = error.format_message().rstrip(".").replace("Value error, ", "")  # pydantic's own words
-        return fail(f"{what}; try '{asked(error)} --help'", error.exit_code)
+        asked = getattr(error, "ctx", None)  # of the command that could not be understood
+        whose = asked.command_path if asked else "harness"
+        return fail(f"{what}; try '{whose} --help'", error.exit_code)
     except (Abort, KeyboardInterrupt):
         return 130
-
-
-def asked(error: TyperException) -> str:
-    """The command whose help is about an error of usage, as people type it."""
-    context = getattr(error, "ctx", None)
-    return context.command_path if context is not None else "harness"
 
 
 def discard_output() -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 GIB = 1024**3
 MW_PER_W = MJ_PER_J = 1000
+LONGEST_S = 10**9
+"""Thirty years: of no more seconds nanoseconds are exact."""
 A_SECOND = 4
 """How often the table is drawn anew, a second."""
 
@@ -56,7 +58,9 @@ def gpu(
     rate: Annotated[float, typer.Option(metavar="HZ", help="Samples a second, 1 to 10.")] = 5.0,
     duration: Annotated[
         float | None,
-        typer.Option(metavar="S", min=0, help="End after so many seconds. [default: Ctrl-C ends it]"),
+        typer.Option(
+            metavar="S", min=0, max=LONGEST_S, help="End after so many seconds. [default: Ctrl-C ends it]"
+        ),
     ] = None,
     serve: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Serve as Prometheus text at /metrics.")
@@ -138,6 +142,8 @@ class Shown:
     def __exit__(self, *_: object) -> None:
         if self.live:
             self.live.stop()
+            if not self.live.console.is_terminal:
+                print()  # rich leaves the last line open there
 
     def rows(self) -> list[Row]:
         """A row a card, each followed by its instances."""

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -107,6 +108,10 @@ def plain(url: str) -> str:
         scheme = origin(url).scheme
     except ValueError as error:
         raise BadInput(f"--gateway {error}") from None
+    if "@" in urlsplit(url).netloc:
+        raise BadInput("--gateway holds a user or a password, which a report would tell: use --header")
+    if "?" in url or "#" in url:
+        raise BadInput("--gateway should end before '?' and '#': each request brings a query of its own")
     if scheme != "http":
         raise BadInput("--gateway should be http: TLS hides when bytes came; give the gateway a plain port")
     return url

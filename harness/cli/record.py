@@ -137,7 +137,7 @@ def record(
         db=db or default_db(),
         host=host,
         port=port if port is not None else PORT if program is None else 0,
-        rules=rules if redact else None,
+        rules=redact_options.in_force(rules, redact=redact),
         lines="none" if quiet else "json" if as_json else "text",
         limit=queue_size(max_queue),
         policy=on_storage_failure,

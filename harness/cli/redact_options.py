@@ -1,6 +1,7 @@
 """The options that say what is secret beside the defaults, and the rules that come of them."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -62,6 +63,16 @@ def rules(
     except ValueError as error:
         raise BadInput(f"--redact-{error}") from None
     return Rules.default() | own
+
+
+def in_force(rules: "Rules", *, redact: bool) -> "Rules | None":
+    """The rules that hold; None with `--no-redact`, which leaves out one's own as well, and says so."""
+    if redact:
+        return rules
+    if rules != type(rules).default():
+        note = "--no-redact: nothing is masked, not even by the --redact- rules that are given"
+        print(f"harness record: note: {note}", file=sys.stderr)
+    return None
 
 
 def masked_line(masked: Mapping[str, int], *, as_json: bool, by: str = "harness record") -> str:

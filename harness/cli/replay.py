@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli import proxy_mode, replay_door, replay_freshness, replay_matching, replay_misses
+from harness.cli import (
+    proxy_mode,
+    replay_admin,
+    replay_door,
+    replay_freshness,
+    replay_matching,
+    replay_misses,
+)
 from harness.cli.proxy_mode import Mode
 from harness.core.errors import BadInput
 from harness.core.matching.words import OnMiss, Repeat
@@ -81,6 +88,9 @@ def replay(
     tpm: replay_door.Tpm = None,
     strict: replay_freshness.Strict = False,
     max_age: replay_freshness.MaxAge = None,
+    workers: replay_admin.Workers = 1,
+    admin_port: replay_admin.AdminPort = None,
+    journal: replay_admin.Journal = replay_admin.KEPT,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the closing summary as one line of JSON.")
     ] = False,
@@ -93,13 +103,15 @@ def replay(
     exchanges and what differs, and the exit code 1 at the end. With `-- CMD` the command
     runs with the base URLs of the SDKs set to this server, which ends with it. With --validate-requests,
     what breaks the schema of its endpoint gets a 400 in the API's own form, and the exit code 1 as well.
-    Faults (docs/faults.md), API keys and limits are played as asked, and change no exit code.
+    Faults (docs/faults.md), API keys and limits are played as asked, and change no exit code. What the
+    server does is told at /__admin/ (docs/admin.md).
 
     With --mode proxy, programs use this server as their proxy: what was recorded of a host is asked of
     that host, over TLS with our own CA. Known providers and --allow-host are answered with a miss where
     nothing matches; other hosts are reached through a tunnel.
     """
     check_speed(speed)
+    replay_admin.check_alone(workers, write_log)
     played, limits = replay_door.rules_from(fault, faults), replay_door.limits_from(api_key, rpm, tpm)
     session_of = replay_matching.session_from(session_by)
     said = replay_matching.Said(match_on, ignore, normalise, default, preset, fuzzy)
@@ -132,6 +144,9 @@ def replay(
             simulate=on_miss is OnMiss.SIMULATE,
             recorders=targets,
             demands=replay_freshness.demands_from(max_age, strict=strict),
+            journal=journal,
+            admin_port=admin_port,
+            workers=workers,
         )
         if way:
             settings = replace(settings, connection=connection_of(way, library), hints=way.exports)

@@ -1,20 +1,138 @@
 """What a replay server says under `/__admin/…`: a document for each page, and those of a miss.
 
-Requests are told as method and path, times in ms. `count` is of all, the lists have the latest.
+Requests are told as method and path, times in ms. `count` is of all, the lists have the latest. Where
+several workers serve, every page is about all of them; lists without times have one worker after another.
+What is sent to a page is a document as well (`Speed`, `Reset`).
 """
 
-from typing import Any, Literal
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from harness.core.document import Document
 
 
+class Result(StrEnum):
+    """What a request got.
+
+    `matched`: what was recorded for it; `fuzzy`, `simulated`, `recorded`: something in place of a miss;
+    `missed`: a 404; `invalid`: a 400, by its schema; `asked_wrongly`: a 400, by what it asked of harness;
+    `unauthorised`: a 401; `limited`: a 429; `fault`: a fault that comes before anything is matched;
+    `preflight`: the answer to an OPTIONS that nobody recorded.
+    """
+
+    MATCHED = "matched"
+    FUZZY = "fuzzy"
+    SIMULATED = "simulated"
+    RECORDED = "recorded"
+    MISSED = "missed"
+    INVALID = "invalid"
+    ASKED_WRONGLY = "asked_wrongly"
+    UNAUTHORISED = "unauthorised"
+    LIMITED = "limited"
+    FAULT = "fault"
+    PREFLIGHT = "preflight"
+
+
 class Health(Document):
-    """`/__admin/health`: that the server runs, what it has, and its time scale."""
+    """`/__admin/health`: that the server runs, what it has, its time scale, and how many processes serve."""
 
     status: Literal["ok"] = "ok"
     version: str
     exchanges: int
     speed: float
+    workers: int = 1
+
+
+class RecordedCapture(Document):
+    """A capture of a recording: when it began and ended, and how many days ago it began (None: unknown)."""
+
+    id: int
+    started_at: str
+    ended_at: str | None
+    age_days: float | None
+    upstreams: dict[str, str]
+
+
+class RecordedFile(Document):
+    """A recording that is served; `oldest_at` and `newest_at` are those of its exchanges (None: unknown)."""
+
+    file: str
+    exchanges: int
+    oldest_at: str | None
+    newest_at: str | None
+    age_days: float | None
+    captures: tuple[RecordedCapture, ...]
+
+
+class Recordings(Document):
+    """`/__admin/recordings`: the recordings that are served."""
+
+    count: int
+    recordings: tuple[RecordedFile, ...]
+
+
+class JournalEntry(Document):
+    """A request that was answered, with masked secrets: when, what it got, of which exchange, which fault.
+
+    `t0_ns`: when its last byte came in, on the monotonic clock; `at`: the same as a date.
+    """
+
+    t0_ns: int
+    at: str
+    request: str
+    result: Result
+    exchange: str | None
+    fault: str | None
+
+
+class Journal(Document):
+    """`/__admin/requests`: the latest requests that fit the query, and how many there were in all.
+
+    `--journal` says how many are `kept`.
+    """
+
+    count: int
+    kept: int
+    requests: tuple[JournalEntry, ...]
+
+
+class JournalQuery(Document):
+    """The query of `/__admin/requests`: how many at most, and of which result alone."""
+
+    limit: Annotated[int, Field(ge=0, le=100_000)] = 100
+    result: Result | None = None
+
+
+class UnusedQuery(Document):
+    """The query of `/__admin/unused`: how many at most."""
+
+    limit: Annotated[int, Field(ge=0, le=1_000_000)] = 1000
+
+
+class Speed(Document):
+    """`/__admin/speed`: 1 is as recorded, 0 at once, N so many times as fast; of requests from now on."""
+
+    speed: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+type Resettable = Literal["cursors", "journal", "counters", "faults"]
+"""What can begin again: repeats; the lists of requests; what metrics count; the rules of the start."""
+RESETTABLE: tuple[Resettable, ...] = ("cursors", "journal", "counters", "faults")
+
+
+class Reset(Document):
+    """`POST /__admin/reset`: what begins again, all of it by default; of a `session`, its cursors alone."""
+
+    what: tuple[Resettable, ...] = RESETTABLE
+    session: str | None = None
+
+
+class Done(Document):
+    """What was asked for is done."""
+
+    status: Literal["ok"] = "ok"
 
 
 class WriteLateness(Document):
@@ -87,6 +205,13 @@ class Unmatched(Document):
     misses: tuple[MissedRequest, ...]
 
 
+class NearMisses(Document):
+    """`/__admin/near-misses`: those of the unmatched that some recorded exchange is like."""
+
+    count: int
+    near_misses: tuple[MissedRequest, ...]
+
+
 class ReceivedRequest(Document):
     """A request as it came in, at `t0_ns` of the monotonic clock; `request` as an interchange line has it.
 
@@ -111,7 +236,7 @@ class UnusedExchange(Document):
 
 
 class Unused(Document):
-    """`/__admin/unused`: all of those."""
+    """`/__admin/unused`: how many those are, and the first of them."""
 
     count: int
     exchanges: tuple[UnusedExchange, ...]

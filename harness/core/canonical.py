@@ -23,8 +23,10 @@ EXACT_FLOAT = 2**53
 def match_key(method: str, path: str, body: bytes, headers: Headers = ()) -> str:
     """The SHA-256 (hex) of a request's canonical form. `path` includes the query."""
     bare, _, query = path.partition("?")
-    parts = [method.upper(), bare, json.dumps(canonical_query(query)), canonical_text(body, headers)]
-    return hashlib.sha256("\n".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
+    head = "\n".join((method.upper(), bare, json.dumps(canonical_query(query)), ""))
+    digest = hashlib.sha256(head.encode("utf-8", "surrogateescape"))
+    digest.update(canonical_bytes(body, headers))
+    return digest.hexdigest()
 
 
 def canonical_query(query: str) -> list[tuple[str, str]]:
@@ -36,13 +38,16 @@ def canonical_query(query: str) -> list[tuple[str, str]]:
     return sorted(parse_qsl(query, keep_blank_values=True, errors="surrogateescape"))
 
 
-def canonical_text(body: bytes, headers: Headers = ()) -> str:
-    """A body as text in which equal requests are equal: canonical JSON, or the bytes as they are."""
+def canonical_bytes(body: bytes, headers: Headers = ()) -> bytes:
+    """A body in which equal requests are equal: canonical JSON in ASCII, or the bytes as they are.
+
+    Bytes are not made text on the way: of a large upload that would take eight times its memory.
+    """
     plain = plain_body(body, headers)
     value = parse_json(plain)
     if value is None:
-        return plain.decode("utf-8", "surrogateescape")
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return plain
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
 
 
 def plain_body(body: bytes, headers: Headers) -> bytes:
@@ -64,7 +69,7 @@ def parse_json(body: bytes) -> Json:
     if body.lstrip()[:1] not in (b"{", b"["):
         return None
     try:
-        return canonical(json.loads(body))
+        return present(json.loads(body, parse_float=exact))
     except (ValueError, RecursionError):
         return None
 
@@ -79,16 +84,19 @@ def canonical(value: Json) -> Json:
     >>> canonical({"temperature": 1.0, "stop": None})
     {'temperature': 1}
     """
+    return present(by_value(value))
+
+
+def present(value: Json) -> Json:
+    """JSON without the null members that mean "absent"."""
     if isinstance(value, dict):
-        return {key: canonical_member(item) for key, item in value.items() if item is not None}
-    return canonical_member(value)
+        return {key: present_in(item) for key, item in value.items() if item is not None}
+    return present_in(value)
 
 
-def canonical_member(value: Json) -> Json:
+def present_in(value: Json) -> Json:
     """A member of the body: in an array of objects (messages, tools), nulls mean absent as well."""
-    if isinstance(value, list):
-        return [by_value(without_nulls(item)) for item in value]
-    return by_value(value)
+    return [without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 def without_nulls(value: Json) -> Json:
@@ -104,9 +112,17 @@ def by_value(value: Json) -> Json:
         return {key: by_value(item) for key, item in value.items()}
     if isinstance(value, list):
         return [by_value(item) for item in value]
-    if isinstance(value, float) and value.is_integer() and abs(value) < EXACT_FLOAT:
-        return int(value)
-    return value
+    return whole(value) if isinstance(value, float) else value
+
+
+def whole(value: float) -> float:
+    """A number as an integer, if it is one."""
+    return int(value) if value.is_integer() and abs(value) < EXACT_FLOAT else value
+
+
+def exact(text: str) -> float:
+    """The number that a JSON parser found with a point or an exponent."""
+    return whole(float(text))
 
 
 def flatten(value: Json) -> dict[str, Any]:
@@ -116,18 +132,19 @@ def flatten(value: Json) -> dict[str, Any]:
     {'/a/0': 1, '/a/1/b~1c': None}
     """
     found: dict[str, Any] = {}
-    gather(value, "", found)
+    if isinstance(value, dict | list) and value:
+        gather(value, "", found)
+    else:
+        found[""] = value
     return found
 
 
-def gather(value: Json, pointer: str, found: dict[str, Any]) -> None:
-    """Put the leaves below a pointer into `found`."""
-    if isinstance(value, dict) and value:
-        for key, item in value.items():
-            name = key.replace("~", "~0").replace("/", "~1")
+def gather(value: dict[str, Json] | list[Json], pointer: str, found: dict[str, Any]) -> None:
+    """Put the leaves below a pointer into `found`; leaves, which are most, cost no call."""
+    named = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, item in named:
+        name = key.replace("~", "~0").replace("/", "~1") if isinstance(key, str) else key
+        if isinstance(item, dict | list) and item:
             gather(item, f"{pointer}/{name}", found)
-    elif isinstance(value, list) and value:
-        for index, item in enumerate(value):
-            gather(item, f"{pointer}/{index}", found)
-    else:
-        found[pointer] = value
+        else:
+            found[f"{pointer}/{name}"] = item

@@ -35,3 +35,16 @@ def wall_ns(started_at: str) -> int:
     since = moment - EPOCH
     seconds = since.days * 86_400 + since.seconds
     return seconds * 1_000_000_000 + int(digits[:9].ljust(9, "0"))
+
+
+def age_days(started_at: str | None, now: datetime) -> float | None:
+    """How many days ago that was, to a hundredth; None where it is no date.
+
+    >>> age_days("2026-01-02T00:00:00Z", datetime(2026, 1, 3, 12, tzinfo=UTC)), age_days("", EPOCH)
+    (1.5, None)
+    """
+    try:
+        at_ns = wall_ns(started_at or "")
+    except ValueError:
+        return None
+    return round((now - EPOCH).total_seconds() / 86_400 - at_ns / 86_400e9, 2)

@@ -100,7 +100,13 @@ def alike(one: Any, other: Any) -> float:
 
 def fingerprint(found: Mapping[str, Any]) -> array[int]:
     """The fields of a request as numbers: small, and quick to compare (within one run of Python)."""
-    return array("q", (hash((name, repr(value))) for name, value in found.items()))
+    return array(
+        "q",
+        [
+            hash((name, value)) if type(value) is str else hash((name, None, repr(value)))
+            for name, value in found.items()
+        ],
+    )
 
 
 def shingles(text: str) -> list[int]:

@@ -6,4 +6,4 @@ from pydantic import BaseModel, ConfigDict
 class Document(BaseModel):
     """Something said to a machine, or a part of it: it cannot be changed, and has no other fields."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

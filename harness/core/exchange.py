@@ -32,6 +32,9 @@ class State(StrEnum):
     INTERRUPTED = "interrupted"
 
 
+REQUEST_LIMIT = 256 * 1024 * 1024
+"""Bytes of a request's body that are recorded, and taken by a replay: all of it goes through memory."""
+
 RESET = "the upstream reset the connection"
 """The `error` of an exchange whose upstream broke the connection; another cut is one that was closed."""
 

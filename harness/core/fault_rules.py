@@ -56,12 +56,17 @@ def chance(seed: int, number: int) -> float:
     return int.from_bytes(digest) / CHANCES
 
 
+type Total = Callable[[str, int], int]
+"""Adds to one of a rule's counts (`fitted`, `played`); the sum of all processes."""
+
+
 @dataclass(slots=True)
 class Rule:
     """A fault, when it is played, and what came of it.
 
     `fitted`: requests that were meant so far; `played`: those that got the fault; `unfit`: those
-    whose answer could not have it.
+    whose answer could not have it. Where several processes play the rule, `total` counts for all of them,
+    and these three are of this process.
     """
 
     fault: Fault
@@ -69,6 +74,7 @@ class Rule:
     fitted: int = 0
     played: int = 0
     unfit: int = 0
+    total: "Total | None" = None
 
     def words(self) -> str:
         """The rule as it is written in a flag."""
@@ -82,14 +88,26 @@ class Rule:
         if not self.when.fits(paths, model):
             return False
         self.fitted += 1
-        spent = self.when.times is not None and self.played >= self.when.times
-        return not spent and self.when.hits(self.fitted)
+        return self.when.hits(self.total("fitted", 1) if self.total else self.fitted)
+
+    def may_play(self) -> bool:
+        """Whether the fault may be played once more, which takes it for played where that is shared."""
+        if self.when.times is None:
+            return True
+        return self.total("played", 1) <= self.when.times if self.total else self.played < self.when.times
+
+    def played_once(self, *, fitted: bool) -> None:
+        """Count that the fault was played, or that the answer could not have it."""
+        self.played += fitted
+        self.unfit += not fitted
+        if not fitted and self.total and self.when.times is not None:
+            self.total("played", -1)
 
 
 def chosen(rules: Iterable[Rule], paths: Sequence[str], model: Callable[[], str]) -> Rule | None:
-    """The first rule that fires; all rules count the request."""
+    """The first rule that fires and may; all rules count the request."""
     firing = [rule for rule in rules if rule.fires(paths, model)]
-    return firing[0] if firing else None
+    return next((rule for rule in firing if rule.may_play()), None)
 
 
 def rule_of(fields: Mapping[str, Any]) -> Rule:

@@ -8,12 +8,13 @@ same, so that two requests which differ only in their secrets are the same reque
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from urllib.parse import unquote
 
 from harness.core.derive import Derived, derive
 from harness.core.exchange import Exchange, Headers, Request, Response, header
+from harness.core.literals import Literals
 from harness.core.masks import (
     CREDENTIALS,
     FORM_ROWS,
@@ -40,9 +41,6 @@ __all__ = ["Key", "Redactor", "Rules"]
 SCHEMES = ("basic", "bearer", "digest", "key", "apikey", "negotiate", "token", "aws4-hmac-sha256")
 """Words before credentials that are kept (https://www.iana.org/assignments/http-authschemes)."""
 
-SHORT, LONG = 1024, 4 * 1024 * 1024
-"""Bytes."""
-
 ACROSS = "across events"
 """The rule under which secrets count that a body says piece by piece."""
 
@@ -63,8 +61,9 @@ class Redactor:
         self._form = Row.of_form((*rules.query, *rules.names))
         self._paths = _paths(rules)
         rows = tuple(_rows(rules))
-        self._exact = tuple((row.literal, row) for row in rows if not row.any_case)
-        self._any_case = tuple((row.literal, row) for row in rows if row.any_case)
+        self._rows = tuple(sorted(rows, key=lambda row: row.any_case))
+        self._known_rows: tuple[Finder, ...] = ()
+        self._literals = literals_of(self._rows)
 
     def exchange(self, exchange: Exchange) -> tuple[Exchange, Tally]:
         """The exchange without its secrets, and at how many places each rule masked something.
@@ -179,13 +178,12 @@ class Redactor:
 
     def _at_work(self, data: bytes) -> list[Finder]:
         """The rows whose literal is in the data; what is known to be secret first."""
-        text = distinct(data)
-        lower = text.lower()
         known = self.known.rows if self.known else ()
-        found: list[Finder] = [row for row in known if row.literal in (lower if row.any_case else text)]
-        found += [row for literal, row in self._exact if literal in text]
-        found += [row for literal, row in self._any_case if literal in lower]
-        return found
+        if known is not self._known_rows:
+            self._known_rows, self._literals = known, literals_of((*known, *self._rows))
+        exact, any_case = self._literals.of(data)
+        rows = (*known, *self._rows)
+        return [row for row in rows if row.literal in (any_case if row.any_case else exact)]
 
     def _request(self, request: Request, tally: Tally) -> Request:
         url, path = self._text(request.url, tally), self._text(request.path, tally)
@@ -267,13 +265,11 @@ def _paths(rules: Rules) -> tuple[PathRow, ...]:
     return (*map(PathRow.of, rules.paths), *map(PathRow.of_field, rules.names))
 
 
-def distinct(data: bytes) -> bytes:
-    """Each part between two commas once: of a stream, whose events are nearly all alike, a tenth.
-
-    No literal has a comma in it (`Row`), so that it is in the data if it is in this. What is short is
-    not worth it, and what is long would take much memory.
-    """
-    return b",".join(set(data.split(b","))) if SHORT < len(data) < LONG else data
+def literals_of(rows: Sequence[Finder]) -> Literals:
+    """What must stand in the data for one of these rows to find something."""
+    return Literals(
+        (row.literal for row in rows if not row.any_case), (row.literal for row in rows if row.any_case)
+    )
 
 
 def _nothing(_secret: bytes) -> bytes:

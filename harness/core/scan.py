@@ -19,6 +19,7 @@ from harness.core.json_path import Place, places, pointer
 from harness.core.masks import CREDENTIALS, MASK, Finder, Row, long_mask
 from harness.core.redaction import ACROSS, Redactor
 from harness.core.rewriting import plain_chunks, plain_of
+from harness.core.structured import SAME_NUMBER
 
 
 class Severity(StrEnum):
@@ -154,7 +155,7 @@ class Scanner:
         hidden = bytearray(data)
         for finder in (*self.redactor.finders(data, headers), *more):
             for start, end, cover in finder.covers(data, long_mask):
-                fresh = cover != data[start:end] and not is_masked(data[start:end])
+                fresh = data[start:end] not in (cover, SAME_NUMBER) and not is_masked(data[start:end])
                 if fresh and any(code != STAR for code in hidden[start:end]):
                     spans.append((start, end, finder.rule, Severity.HIGH))
                     hidden[start:end] = b"*" * (end - start)

@@ -21,6 +21,9 @@ UNITS = {
 """A unit in lower case -> its bytes (IEC 80000-13)."""
 
 NAMES = {2**30: "GiB", 2**20: "MiB", 2**10: "KiB"}
+MOST = 2**63
+"""Bytes that no machine has."""
+
 SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", re.ASCII | re.IGNORECASE)
 
 
@@ -28,9 +31,10 @@ def parse_size(text: str) -> int:
     """Bytes, at least one; ValueError says how to write them."""
     found = SIZE.fullmatch(text)
     unit = UNITS.get(found[2].lower()) if found else None
-    if found is None or unit is None or (size := int(float(found[1]) * unit)) < 1:
+    size = float(found[1]) * unit if found and unit else 0.0
+    if not 1 <= size < MOST:
         raise ValueError(f"{text!r} is no size: write bytes, or a number with kB, MB, GB, KiB, MiB or GiB")
-    return size
+    return int(size)
 
 
 def size_text(size: int) -> str:

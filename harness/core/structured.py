@@ -25,6 +25,9 @@ LINE = re.compile(rb"[^\r\n]+")
 HALF = re.compile(rb"(?<!\\)(?:\\\\)*+(\\(?:u[0-9A-Fa-f]{0,3})?)\Z")
 """What ends in the middle of an escape of JSON."""
 
+SAME_NUMBER = b"0"
+"""What stands for every number that is masked in a request."""
+
 NEAR = 64
 """Bytes before a place that show whether it is in an escape."""
 
@@ -132,7 +135,7 @@ def _is_in(span: tuple[int, int], masks: list[tuple[int, int]]) -> bool:
 
 def _number(value: bytes, mask: Mask) -> bytes:
     """Another number in the place of one."""
-    return b"0" if mask is same_mask else b"1".ljust(len(value), b"0")
+    return SAME_NUMBER if mask is same_mask else b"1".ljust(len(value), b"0")
 
 
 def _texts(data: bytes) -> Texts:

@@ -31,6 +31,16 @@ def picture(character: str) -> str:
     return PICTURES.get(character) or f"<U+{ord(character):04X}>"
 
 
+def last_line(text: str, otherwise: str) -> str:
+    """The last line of a text that is not blank, safe to print; what else to say where there is none.
+
+    >>> last_line("one" + chr(10) + " two " + chr(10), "nothing"), last_line("", "nothing")
+    ('two', 'nothing')
+    """
+    said = (line.strip() for line in reversed(text.split("\n")))
+    return visible(next(filter(None, said), otherwise))
+
+
 def counted(number: int, word: str) -> str:
     """A number of things, in words.
 

@@ -6,10 +6,11 @@ is the weighted share of equal leaves: a leaf that is in every event (a model's 
 is in a single event (its text) says all. What is left over is lost, moved, doubled or added.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
+from itertools import chain
 
 from harness.core.canonical import flatten
 from harness.probe.blocks import NO_JSON, Block
@@ -53,17 +54,17 @@ def align(sent: Sequence[Block], got: Sequence[Block]) -> Joined:
 
 def sort_out(joined: Joined, sent_keys: Sequence[object], got_keys: Sequence[object]) -> None:
     """Say what became of the events that have no partner."""
-    left = [i for i in range(len(sent_keys)) if i not in {i for i, _ in joined.pairs}]
-    over = [j for j in range(len(got_keys)) if j not in {j for _, j in joined.pairs}]
+    paired, taken = {i for i, _ in joined.pairs}, {j for _, j in joined.pairs}
+    left: defaultdict[object, deque[int]] = defaultdict(deque)
+    for i in sorted(set(range(len(sent_keys))) - paired):
+        left[sent_keys[i]].append(i)
     known = set(sent_keys)
-    for j in over:
-        twin = next((i for i in left if sent_keys[i] == got_keys[j]), None)
-        if twin is not None:
-            left.remove(twin)
-            joined.moved.append((twin, j))
+    for j in sorted(set(range(len(got_keys))) - taken):
+        if twins := left.get(got_keys[j]):
+            joined.moved.append((twins.popleft(), j))
         else:
             (joined.doubled if got_keys[j] in known else joined.added).append(j)
-    joined.lost.extend(left)
+    joined.lost.extend(sorted(chain.from_iterable(left.values())))
 
 
 def pair_alike(

@@ -106,14 +106,20 @@ def by_name(headers: Iterable[tuple[str, str]]) -> dict[str, object]:
     for name, value in headers:
         key = name.lower()
         if key not in OF_THE_CONNECTION:
-            found[key] = f"{found[key]}, {normal(value)}" if key in found else normal(value)
+            plain = normal(key, value)
+            found[key] = f"{found[key]}, {plain}" if key in found else plain
     return found
 
 
-def normal(value: str) -> str:
-    """A header's value without what means nothing in it.
+ANY_CASE = ("accept", "accept-encoding", "content-encoding", "content-type")
+"""Headers whose values are told apart by no case (RFC 9110, 8.3.1 and 8.4.1)."""
 
-    >>> normal("text/event-stream; charset=UTF-8")
-    'text/event-stream;charset=utf-8'
+
+def normal(name: str, value: str) -> str:
+    """A header's value without what means nothing in it. `name` is in lower case.
+
+    >>> normal("content-type", "text/event-stream; charset=UTF-8"), normal("x-id", " aB")
+    ('text/event-stream;charset=utf-8', 'aB')
     """
-    return value.replace("; ", ";").strip().lower()
+    plain = value.replace("; ", ";").strip()
+    return plain.lower() if name in ANY_CASE else plain

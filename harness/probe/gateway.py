@@ -16,7 +16,7 @@ from types import TracebackType
 from urllib.parse import urlsplit
 
 from harness.core.errors import BadInput
-from harness.core.visible import visible
+from harness.core.visible import last_line
 from harness.probe.talk import Place
 
 STOP_S = 10.0
@@ -61,8 +61,7 @@ class Gateway:
 
     def last_words(self) -> str:
         """The last line that it said, safe to print."""
-        lines = self.log.read_text("utf-8", "replace").split("\n")
-        return visible(next((line.strip() for line in reversed(lines) if line.strip()), "nothing"))
+        return last_line(self.log.read_text("utf-8", "replace"), "nothing")
 
     def check(self) -> None:
         """BadInput: it has ended."""
@@ -71,13 +70,19 @@ class Gateway:
             raise BadInput(f"the gateway ended with code {code}; it last said: {self.last_words()}")
 
     def stop(self) -> None:
-        """End it and all that it started: politely, then by force."""
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            with suppress(ProcessLookupError):
-                os.killpg(self.process.pid, number)
+        """End it politely; by force what is left of it and of all that it started, also on Ctrl-C."""
+        try:
+            self.signal(signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(STOP_S)
-                return
+        finally:
+            self.signal(signal.SIGKILL)
+            self.process.wait()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to it and to all that it started, as far as they are still there."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
 
     def __enter__(self) -> "Gateway":
         return self
@@ -88,6 +93,14 @@ class Gateway:
         self.stop()
 
 
+def check_free(place: Place) -> None:
+    """BadInput: something listens where a gateway is to be started: it would be probed in its place."""
+    if listens(place):
+        raise BadInput(
+            f"something listens on {place.authority} already: end it, or probe it without -- COMMAND"
+        )
+
+
 def wait_until_it_listens(place: Place, gateway: Gateway | None, limit_s: float) -> None:
     """Wait for the port to open. BadInput: it does not, or the gateway ended."""
     deadline = time.monotonic() + limit_s
@@ -95,7 +108,7 @@ def wait_until_it_listens(place: Place, gateway: Gateway | None, limit_s: float)
         if gateway:
             gateway.check()
         if time.monotonic() > deadline:
-            where = f"{place.host}:{place.port}"
+            where = place.authority
             raise BadInput(f"nothing listens on {where} after {limit_s:g} s; is --gateway where it listens?")
         Event().wait(LOOK_S)
 

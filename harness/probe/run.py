@@ -24,7 +24,7 @@ from harness.core.exchange import Headers
 from harness.core.visible import visible
 from harness.probe.behaviours import Behaviour
 from harness.probe.document import BehaviourDocument, LevelDocument, ProbeDocument
-from harness.probe.gateway import Gateway, wait_until_it_listens
+from harness.probe.gateway import Gateway, check_free, wait_until_it_listens
 from harness.probe.judge import judge
 from harness.probe.latency import added, level
 from harness.probe.observed import Observed
@@ -124,6 +124,8 @@ def hold_all(
     """All conversations, directly and through the gateway, and the requests of trials as they came in."""
     place = Place.of(settings.gateway, settings.headers)
     command = settings.command
+    if command:
+        check_free(place)
     with Gateway(command, provider, folder / "gateway.log") if command else nullcontext() as gateway:
         wait_until_it_listens(place, gateway, settings.wait_s)
         marks = Marks()

@@ -8,6 +8,7 @@ from harness.client import Conversation, converse
 from harness.core.encoding import Chunk
 from harness.core.exchange import Headers, Request
 from harness.core.sse import SseDecoder
+from harness.core.url import authority_of
 from harness.probe.behaviours import DEPARTURES, MS, Behaviour
 from harness.probe.trials import Trial
 
@@ -30,6 +31,11 @@ class Place:
     port: int
     prefix: str = ""
     headers: Headers = ()
+
+    @property
+    def authority(self) -> str:
+        """Host and port, as a Host header and a person have them."""
+        return authority_of("http", self.host, self.port)
 
     @classmethod
     def of(cls, url: str, headers: Headers = ()) -> "Place":
@@ -95,7 +101,7 @@ def asked_of(trial: Trial, mark: int, place: Place) -> Request:
     headers = (
         *(pair for pair in request.headers if pair[0].lower() not in own),
         *place.headers,
-        ("host", f"{place.host}:{place.port}"),
+        ("host", place.authority),
         ("content-length", str(len(request.body))),
         ("accept-encoding", "identity"),
         ("x-harness-exchange", str(trial.number)),

@@ -18,6 +18,7 @@ from mitmproxy.net.http import status_codes
 from mitmproxy.proxy import server_hooks
 from mitmproxy.proxy.layers.http._http1 import make_error_response
 
+from harness.core.exchange import REQUEST_LIMIT
 from harness.record.ends import LEFT, How, told
 from harness.record.http1 import UPLOAD
 from harness.record.lag import LagSelector
@@ -26,9 +27,7 @@ from harness.record.ways import Way
 
 CRASHED = "mitmproxy has crashed"
 
-UPLOAD_LIMIT = 256 * 1024 * 1024
-"""Bytes of a request body that are recorded: all of it goes through the writer's memory."""
-TOO_LARGE = f"its body is over {UPLOAD_LIMIT // 2**20} MiB: it passes, but is not recorded"
+TOO_LARGE = f"its body is over {REQUEST_LIMIT // 2**20} MiB: it passes, but is not recorded"
 
 type Fields = list[list[str]]
 """Header names and values, as JSON holds them."""
@@ -121,7 +120,7 @@ class Tee:
             self.uploads += not exchange.upload
             exchange.upload = exchange.upload or self.uploads
             exchange.uploaded += len(data)
-            if exchange.uploaded <= UPLOAD_LIMIT:
+            if exchange.uploaded <= REQUEST_LIMIT:
                 head = {"kind": Kind.UPLOAD, "upload": exchange.upload}
                 self.send(encode(head, data, array(STAMP), ()))
             else:

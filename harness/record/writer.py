@@ -17,11 +17,11 @@ import socket
 import sqlite3
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from io import BufferedReader
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
@@ -121,7 +121,7 @@ class Writer:
         self.passed: Counter[str] = Counter()
         self.masked_places: Tally = Counter()
         self.troubles = 0
-        self.uploads: dict[int, list[bytes]] = {}
+        self.uploads: defaultdict[int, BytesIO] = defaultdict(BytesIO)
         self.account = Account()
         self.losses = Losses(refuse)
         self.feed = Feed(settings.check, self.tell) if settings.check else None
@@ -140,7 +140,7 @@ class Writer:
             case Kind.EXCHANGE:
                 self.store(message)
             case Kind.UPLOAD:
-                self.uploads.setdefault(message.head["upload"], []).append(message.body)
+                self.uploads[message.head["upload"]].write(message.body)
             case Kind.FORGET:
                 self.uploads.pop(message.head["upload"], None)
             case Kind.COST:
@@ -169,7 +169,7 @@ class Writer:
     def judged(self, message: Message) -> tuple[Exchange, Derived]:
         """The exchange of a message, masked, with its state, and what follows from it."""
         if upload := self.uploads.pop(message.head["upload"], None):
-            message = replace(message, body=b"".join(upload))
+            message = replace(message, body=upload.getvalue())  # no copy
         masked, derived = self.masked(exchange_of(message, self.settings.anchor))
         return judged(masked, derived, message.head), derived
 

@@ -22,9 +22,10 @@ class Recorded:
 
     def __init__(self, exchange: Exchange, *, keep_connect: bool, at_once: bool = True) -> None:
         chunks = exchange.response.chunks if exchange.response else ()
-        self.blob = b"".join(data for _, data in chunks)
-        self.offsets = array("q", (offset_ns for offset_ns, _ in chunks))
-        self.ends = array("Q", accumulate(len(data) for _, data in chunks))
+        datas = [data for _, data in chunks]
+        self.blob = b"".join(datas)
+        self.offsets = array("q", [offset_ns for offset_ns, _ in chunks])
+        self.ends = array("Q", accumulate(map(len, datas)))
         self.exchange = without_chunks(exchange)
         self.keep_connect = keep_connect
         self.made: dict[tuple[bool, bool, bool], Playback] = {}
@@ -68,7 +69,9 @@ def without_chunks(exchange: Exchange) -> Exchange:
     """An exchange whose chunks are kept elsewhere."""
     if exchange.response is None:
         return exchange
-    return replace(exchange, response=replace(exchange.response, chunks=()))
+    whole = exchange.response
+    bare = Response(whole.status, whole.headers, whole.headers_ns, (), whole.end_ns, whole.http_version)
+    return replace(exchange, response=bare)
 
 
 def marked(exchange: Exchange, mark: tuple[str, str]) -> Exchange:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, cast
 
+from harness.core.admin import Result
 from harness.replay.arrival import READ_BYTES, Arrival
 from harness.replay.pacer import Pacer, Play, Wire
 from harness.replay.playback import Ending, Playback
@@ -42,15 +43,16 @@ class Playing(Protocol):
         """The client is gone before the end."""
 
 
-type Begin = Callable[[asyncio.Transport, Callable[[], None]], Playing]
-"""Begins to answer on a client's transport; calls what it is given after the end."""
+type Begin = Callable[[Wire, Callable[[], None]], Playing]
+"""Begins to answer on a client's connection; calls what it is given after the end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a request gets: a playback at a speed, or, `instant`, all of its bytes now; whose, by `label`.
 
-    With `begin`, it comes from elsewhere, and the playback only says how the connection ends.
+    With `begin`, it comes from elsewhere, and the playback only says how the connection ends. `result` and
+    `fault` are for the journal.
     """
 
     playback: Playback
@@ -58,6 +60,8 @@ class Answer:
     instant: bool = False
     label: str = ""
     begin: Begin | None = None
+    result: Result = Result.MATCHED
+    fault: str = ""
 
 
 type Seal = Callable[[bytes | memoryview], bytes]
@@ -174,7 +178,7 @@ class Connection(asyncio.BufferedProtocol):
             self.go_on()
 
         if answer.begin is not None:
-            self.play = answer.begin(self.transport, ended)
+            self.play = answer.begin(self, ended)
             return
         self.play = play = self.new_play(incoming, answer, self, ended)
         self.pacer.add(play)

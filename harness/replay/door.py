@@ -1,42 +1,44 @@
 """The door: what a request passes before the site answers it, and what its answer passes on the way out.
 
-In this order: the pages of `/__admin/faults`; API keys and limits (`harness.replay.gate`); faults that come
-before any answer; the site; then the fault of the answer, the speed that the request asks for, and the
-headers of limits. Where none of this is asked for, it costs a look at the request's headers.
+In this order: the pages of `/__admin/` (`harness.replay.desk`); API keys and limits (`harness.replay.gate`);
+faults that come before any answer; the site; then the fault of the answer, the speed that the request asks
+for, and the headers of limits; and the journal. Where none of this is asked for, it costs a look at the
+request's headers.
 """
 
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from harness.core.admin import Refusals
+from harness.core.admin import Result
 from harness.core.api_forms import Api, api_of, own_error
 from harness.core.derive import derive
 from harness.core.exchange import Headers
-from harness.core.fault_rules import Rule, fault_in, rules_of
+from harness.core.fault_rules import Rule, fault_in
 from harness.core.spoiling import MARK
 from harness.core.visible import visible
 from harness.replay.answers import Recorded, instant
 from harness.replay.connection import Answer
 from harness.replay.faults import Choice, Faults
 from harness.replay.gate import FREE, Gate, Limits
+from harness.replay.journal import Journal
 from harness.replay.match import Library
 from harness.replay.reader import Incoming
-from harness.replay.site import ADMIN, Site
+from harness.replay.site import Site
 
 SPEED = "x-harness-speed"
 """A request with this header is answered at that speed, whatever the server's."""
-FAULTS_PAGE = f"{ADMIN}faults"
+ADMIN = "/__admin/"
 NO_FAULT = "none"
 """What `x-harness-fault` says where the rules are not to apply."""
 WISH = "x-harness-"
-EXAMPLE = 'such as {"faults": [{"kind": "cut", "event": 3}]}'
-METHODS = ("GET", "HEAD", "PUT", "DELETE")
 
 
 class Door:
-    """Answers requests through a site. `limits` and `rules`: what was asked for at the start."""
+    """Answers requests through a site. `limits` and `rules`: what was asked for at the start.
+
+    `administer` answers what is asked of `/__admin/`; where it is not set, nothing is there.
+    """
 
     def __init__(self, site: Site, library: Library[Recorded], limits: Limits, rules: Sequence[Rule]) -> None:
         self.site = site
@@ -44,14 +46,19 @@ class Door:
         self.faults = Faults(rules, self.recorded)
         self.used: dict[str, int] = {}
         self.gate = Gate(limits, self.tokens_of) if limits.any else None
-        site.admin["faults"] = self.faults.page
+        self.journal = Journal()
+        self.administer: Callable[[Incoming], Answer] = nothing_here
 
     def answer(self, incoming: Incoming) -> Answer:
         """What a request gets."""
-        path = incoming.request.path
-        if path.startswith(ADMIN):
-            asks_faults = path.partition("?")[0] == FAULTS_PAGE
-            return self.administer(incoming) if asks_faults else self.site.answer(incoming)
+        if incoming.request.path.startswith(ADMIN):
+            return self.administer(incoming)
+        answer = self.let_in(incoming)
+        self.journal.note(incoming, answer)
+        return answer
+
+    def let_in(self, incoming: Incoming) -> Answer:
+        """The answer to a request, if it may come in."""
         if self.gate and (refused := self.gate.refuse(incoming)):
             self.site.tally.requests += 1
             return refused
@@ -104,29 +111,6 @@ class Door:
             self.used[label] = (usage.input or 0) + (usage.output or 0) if usage else 0
         return self.used[label]
 
-    def refusals(self) -> Refusals:
-        """How many requests were not let in."""
-        return self.gate.refusals() if self.gate else Refusals()
-
-    def administer(self, incoming: Incoming) -> Answer:
-        """Show the rules, put others in their place, or take them all away."""
-        method = incoming.request.method
-        if method not in METHODS:
-            said = own_error(Api.OPENAI, 405, f"{FAULTS_PAGE} takes {', '.join(METHODS)}", "harness_admin")
-            headers = (("content-type", "application/json"), ("allow", ", ".join(METHODS)))
-            return Answer(instant(405, said, incoming.client, headers), instant=True)
-        if method == "PUT":
-            try:
-                self.faults.rules = rules_of(json.loads(incoming.request.body))
-            except json.JSONDecodeError as error:
-                said = f"{FAULTS_PAGE} takes JSON, {EXAMPLE}: {error.msg} at character {error.pos}"
-                return wrong(incoming, said)
-            except (ValueError, RecursionError) as error:
-                return wrong(incoming, visible(str(error)))
-        elif method == "DELETE":
-            self.faults.rules = []
-        return self.site.administer(incoming)
-
 
 def wishes_of(headers: Headers) -> dict[str, str]:
     """What a request asks of harness itself, by the names of its headers in lower case."""
@@ -147,4 +131,11 @@ def speed_of(text: str) -> float:
 def wrong(incoming: Incoming, message: str) -> Answer:
     """The 400 for what is asked of harness itself in a way that it cannot read."""
     body = own_error(api_of(incoming.request), 400, message, "harness_asked")
-    return Answer(instant(400, body, incoming.client), instant=True)
+    return Answer(instant(400, body, incoming.client), instant=True, result=Result.ASKED_WRONGLY)
+
+
+def nothing_here(incoming: Incoming) -> Answer:
+    """The 404 for a page of `/__admin/` where there are none."""
+    said = "the admin pages are on a port of their own (--admin-port)"
+    body = own_error(Api.OPENAI, 404, said, "harness_admin")
+    return Answer(instant(404, body, incoming.client), instant=True)

@@ -8,9 +8,9 @@ not make the same one again for every request. What a fault did not fit is said 
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Literal
 
 from harness.core import admin
@@ -41,6 +41,10 @@ WITHOUT_BODY = "the answer to HEAD has no body"
 UNANSWERED = "nothing that was recorded answers this request"
 
 
+type SharedCount = Callable[[str, int], int]
+"""Adds to a count by this name that several processes share; the sum."""
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """A fault for a request, and the rule that chose it; None: the request's own header did."""
@@ -60,11 +64,20 @@ class Faults:
 
     def __init__(self, rules: Sequence[Rule], recorded: Callable[[str], Recorded | None]) -> None:
         self.rules = list(rules)
+        self.at_start = self.rules
+        self.count: SharedCount | None = None
         self.recorded = recorded
         self.played: Counter[str] = Counter()
         self.unfit: Counter[str] = Counter()
         self.latest: deque[admin.PlayedFault] = deque(maxlen=KEPT)
         self.plan = lru_cache(maxsize=KEPT)(planned)
+
+    def rule_by(self, rules: Iterable[Rule], round_: int = 0) -> None:
+        """From now on, these rules, which did nothing yet. `round_`: how often there were others."""
+        self.rules = [Rule(rule.fault, rule.when) for rule in rules]
+        for number, rule in enumerate(self.rules):
+            if self.count is not None:
+                rule.total = partial(total_of, self.count, f"{round_}.{number}")
 
     def choose(self, incoming: Incoming, paths: Sequence[str]) -> Choice | None:
         """The fault that the rules have for a request. `paths`: the names of its path, without query."""
@@ -75,8 +88,8 @@ class Faults:
         """The answer of a fault that needs no recorded one."""
         self.note(incoming, choice)
         if isinstance(choice.fault, HttpError):
-            return Answer(error_playback(choice.fault, incoming), instant=True)
-        return Answer(assemble([(0, b"")], Ending.RESET, 0))
+            return alone(choice, error_playback(choice.fault, incoming), instant=True)
+        return alone(choice, assemble([(0, b"")], Ending.RESET, 0))
 
     def spoiled(self, incoming: Incoming, choice: Choice, answer: Answer) -> Answer:
         """A recorded answer with its fault; as it is, and marked, where it cannot have it."""
@@ -94,7 +107,7 @@ class Faults:
             mark = (MARK, f"none; {choice.fault.kind}: {why}")
             return replace(answer, playback=with_headers(answer.playback, (mark,)))
         self.note(incoming, choice)
-        return replace(answer, playback=plan, speed=1.0)
+        return replace(answer, playback=plan, speed=1.0, fault=choice.fault.words())
 
     def note(self, incoming: Incoming, choice: Choice, unfit: str | None = None) -> None:
         """Count a fault that is played, or is not, and say so on stderr at once."""
@@ -102,27 +115,29 @@ class Faults:
         counts = self.unfit if unfit else self.played
         counts[words if words in counts or len(counts) < COUNTED else choice.fault.kind] += 1
         if choice.rule:
-            choice.rule.unfit += unfit is not None
-            choice.rule.played += unfit is None
+            choice.rule.played_once(fitted=unfit is None)
         asked = visible(f"{incoming.request.method} {incoming.request.path.partition('?')[0]}")
         by: Literal["rule", "request"] = "rule" if choice.rule else "request"
         self.latest.append(admin.PlayedFault(request=asked, fault=words, by=by, unfit=unfit))
         said = f"{visible(words)} does not fit: {unfit}" if unfit else visible(words)
         print(f"harness replay: fault: {asked}: {said}", file=sys.stderr, flush=True)
 
-    def page(self) -> admin.Faults:
-        """What `/__admin/faults` says."""
-        rules = tuple(
+    def told(self) -> tuple[admin.FaultRule, ...]:
+        """The rules, and what they did so far."""
+        return tuple(
             admin.FaultRule(rule=one.words(), fitted=one.fitted, played=one.played, unfit=one.unfit)
             for one in self.rules
         )
-        return admin.Faults(
-            rules=rules, played=dict(self.played), unfit=dict(self.unfit), latest=tuple(self.latest)
-        )
 
-    def idle(self) -> tuple[str, ...]:
-        """The rules whose fault was never played."""
-        return tuple(rule.words() for rule in self.rules if not rule.played)
+
+def total_of(count: SharedCount, rule: str, what: str, amount: int) -> int:
+    """What all processes counted of a rule."""
+    return count(f"{rule} {what}", amount)
+
+
+def alone(choice: Choice, made: Playback, *, instant: bool = False) -> Answer:
+    """An answer that is nothing but its fault."""
+    return Answer(made, instant=instant, result=admin.Result.FAULT, fault=choice.fault.words())
 
 
 def planned(fault: Fault, recorded: Recorded, client: Client, speed: float) -> Playback:

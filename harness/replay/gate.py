@@ -9,8 +9,9 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
-from harness.core.admin import Refusals
+from harness.core.admin import Result
 from harness.core.api_forms import (
     Api,
     api_of,
@@ -59,6 +60,19 @@ class Limits:
 NO_LIMITS = Limits()
 
 
+class Limiting(Protocol):
+    """What counts requests and tokens by key (`harness.core.limits.Limiter`, or one that is shared)."""
+
+    def admit(self, key: bytes | None, now_ns: int) -> Standing | None:
+        """Let a request in and count it; else the limit that keeps it out for the longest time."""
+
+    def charge(self, key: bytes | None, tokens: int, now_ns: int) -> None:
+        """Take the tokens of an answer."""
+
+    def standing(self, key: bytes | None, now_ns: int) -> list[Standing]:
+        """What is left of each limit."""
+
+
 class Gate:
     """Lets requests in. `tokens_of` tells what the answer of a label used; `wall_ns` is the wall clock."""
 
@@ -69,7 +83,8 @@ class Gate:
         wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self.known = frozenset(map(digest_of_key, limits.keys))
-        self.limiter = Limiter(limits.requests, limits.tokens)
+        self.limiter: Limiting = Limiter(limits.requests, limits.tokens)
+        self.charges = limits.tokens is not None
         self.is_limited = limits.requests is not None or limits.tokens is not None
         self.tokens_of = tokens_of
         self.wall_ns = wall_ns
@@ -102,7 +117,7 @@ class Gate:
             *self.headers(api, incoming),
         )
         body = error_body(api, 429, message, limit.counts)
-        return Answer(instant(429, body, incoming.client, headers), instant=True)
+        return Answer(instant(429, body, incoming.client, headers), instant=True, result=Result.LIMITED)
 
     def headers(self, api: Api, incoming: Incoming) -> Headers:
         """What is left of the limits of whoever asks."""
@@ -113,14 +128,10 @@ class Gate:
         """An answer with what is left of the limits in its headers; what it used is counted."""
         if not self.is_limited or incoming.request.method in FREE:
             return answer
-        if self.limiter.tokens is not None and answer.label:
+        if self.charges and answer.label:
             self.limiter.charge(shown_key(incoming.request), self.tokens_of(answer.label), incoming.t0_ns)
         headers = self.headers(api_of(incoming.request), incoming)
         return replace(answer, playback=with_headers(answer.playback, headers, LIMIT_HEADERS))
-
-    def refusals(self) -> Refusals:
-        """How many were refused."""
-        return Refusals(unauthorised=self.unauthorised, limited=self.limited)
 
 
 def unauthorised(incoming: Incoming) -> Answer:
@@ -128,7 +139,8 @@ def unauthorised(incoming: Incoming) -> Answer:
     api = api_of(incoming.request)
     message = f"the API key is missing or wrong: send {NAMED_WAYS[api]}"
     headers = (*error_headers(api), *CHALLENGES.get(api, ()))
-    return Answer(instant(401, error_body(api, 401, message), incoming.client, headers), instant=True)
+    body = error_body(api, 401, message)
+    return Answer(instant(401, body, incoming.client, headers), instant=True, result=Result.UNAUTHORISED)
 
 
 def shown_key(request: Request) -> bytes | None:

@@ -29,7 +29,7 @@ type Instead = Callable[[Miss, Incoming, str], Given | None]
 """Makes an answer of a miss, the request, and its session."""
 
 
-def fuzzy(library: Library[Recorded], speed: float) -> Instead:
+def fuzzy(library: Library[Recorded]) -> Instead:
     """Answers with the exchange whose request is alike enough."""
 
     def give(miss: Miss, incoming: Incoming, session: str) -> Given | None:
@@ -40,6 +40,6 @@ def fuzzy(library: Library[Recorded], speed: float) -> Instead:
         mark = f"fuzzy {int(likeness * 100) / 100:.2f}"  # never rounded up
         playback = entry.answer.marked((MARK, mark), incoming.client)
         words = f"answered by exchange {entry.label}, whose request is {mark.partition(' ')[2]} alike"
-        return Given("fuzzy", words, Answer(playback, speed, label=entry.label))
+        return Given("fuzzy", words, Answer(playback, label=entry.label))
 
     return give

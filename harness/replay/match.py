@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from harness.core.admin import RecordedFile
 from harness.core.difference import Difference, differences, likeness, similarity
 from harness.core.encoding import encoding_of
 from harness.core.exchange import Exchange, Headers, Request, State, header
@@ -77,7 +78,8 @@ class Order:
 class Library[T]:
     """All that a server can answer with: by match key and upstream, and by label.
 
-    `upstreams` are the names of all upstreams, in the order of their first exchange.
+    `upstreams` are the names of all upstreams, in the order of their first exchange; `recordings` the files
+    that it was loaded from.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class Library[T]:
         self.groups: dict[str, dict[str, Group[T]]] = {}
         self.known_keys: dict[bytes, str] = {}
         self.upstreams: dict[str, None] = {}
+        self.recordings: list[RecordedFile] = []
         self.index = Index()
         self.indexed: list[Entry[T]] = []
 
@@ -131,6 +134,8 @@ class Library[T]:
         elif not groups:
             name, bare = self.without_name(request)
             groups = self.groups.get(self.key(bare), {}) if name else {}
+            if groups and name not in groups and "" not in groups:
+                return self.elsewhere(bare, name, sorted(groups))
             groups = {name: groups[name]} if name in groups else {}
             request = bare
         if not groups:

@@ -46,11 +46,19 @@ class Lateness:
     """How late the server wrote: time of each write minus its deadline, in ns (negative: early).
 
     Writes that waited for a slow reader say nothing about the server; they are only counted (`held`).
+    `parts`: parts of playbacks that were written.
     """
 
     samples: array[int] = field(default_factory=lambda: array("q"))
     histogram: Histogram = field(default_factory=Histogram)
     held: int = 0
+    parts: int = 0
+
+    def reset(self) -> None:
+        """Begin again."""
+        del self.samples[:]
+        self.histogram = Histogram()
+        self.held = self.parts = 0
 
     def fold_if_many(self) -> None:
         """Make room: called often, it folds seldom."""
@@ -207,7 +215,10 @@ class Pacer:
                 note(now_ns - due_ns)
             else:
                 self.lateness.held += 1
-            if play.write(now_ns):
+            part = play.part
+            more = play.write(now_ns)
+            self.lateness.parts += play.part - part
+            if more:
                 heapreplace(heap, (play.t0_ns + play.due[play.part], order, play))
             else:
                 heappop(heap)

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 
 import httptools
 
-from harness.core.exchange import Request, path_of
+from harness.core.exchange import REQUEST_LIMIT, Request, path_of
 from harness.core.url import origin_text
 from harness.replay.playback import Client
 
 HEAD_LIMIT = 64 * 1024
 """Bytes of request line and headers; more is answered with 431, or 414 where the target alone has more."""
-BODY_LIMIT = 64 * 1024 * 1024
-"""Bytes of a request's body; more is answered with 413."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +119,14 @@ class RequestReader:
         """The head is whole."""
         self.in_head = False
         length = self.named("content-length") or "0"
-        limit(int(length) if length.isdigit() else 0, BODY_LIMIT, 413)
+        limit(int(length) if length.isdigit() else 0, REQUEST_LIMIT, 413)
         self.waits = (self.named("expect") or "").lower() == "100-continue"
 
     def on_body(self, data: bytes) -> None:
         """A piece of the body."""
         self.waits = False
         self.body_size += len(data)
-        limit(self.body_size, BODY_LIMIT, 413)
+        limit(self.body_size, REQUEST_LIMIT, 413)
         self.body.append(data)
 
     def on_message_complete(self) -> None:

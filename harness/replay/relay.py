@@ -20,7 +20,7 @@ from harness.replay.answers import Recorded, instant
 from harness.replay.connection import UNSENT_LIMIT, Answer
 from harness.replay.instead import MARK, Given, Instead
 from harness.replay.match import Library
-from harness.replay.pacer import Pacer
+from harness.replay.pacer import Pacer, Wire
 from harness.replay.playback import Client, Ending, Playback
 from harness.replay.reader import Incoming
 
@@ -50,8 +50,8 @@ def forwarding(library: Library[Recorded], targets: Mapping[str, Target]) -> Ins
             return None
         request, api = bytes_of(bare, target), api_of(bare)
 
-        def begin(client: asyncio.Transport, ended: Callable[[], None]) -> Relay:
-            return Relay(target, request, api, client, ended)
+        def begin(client: Wire, ended: Callable[[], None]) -> Relay:
+            return Relay(target, request, api, client.transport, ended)
 
         return Given("recorded", f"forwarded to the upstream {target.name}", Answer(NOTHING, begin=begin))
 

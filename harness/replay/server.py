@@ -9,10 +9,11 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from functools import reduce
+from functools import partial, reduce
 from operator import or_
 from pathlib import Path
 
+from harness.core.admin import RecordedCapture, RecordedFile
 from harness.core.exchange import Exchange, path_of
 from harness.core.matching.matcher import Matching
 from harness.core.matching.rules import MatchRules
@@ -22,9 +23,11 @@ from harness.core.run_secrets import RunSecrets, secrets_of
 from harness.core.url import origin_text
 from harness.core.visible import counted
 from harness.replay.answers import Recorded
+from harness.replay.door import ADMIN
 from harness.replay.guard import Guard
 from harness.replay.match import Library, Order
 from harness.replay.service import Ears, Outcome, Service, Settings, loop_factory
+from harness.store.capture import Capture
 from harness.store.open import open_recording
 from harness.store.recording import Recording
 
@@ -51,12 +54,39 @@ def load(
         library: Library[Recorded] = Library(rules_of(recordings), known, Matching(rules), order)
         for prefix, recording in zip(prefixes_of(files), recordings, strict=True):
             masked = masked_captures(recording, library.redactor.rules)
+            began: list[str] = []
             for exchange in recording.exchanges():
+                began.append(exchange.started_at)
                 early = len(library.by_label) < MADE_AT_ONCE
                 answer = Recorded(exchange, keep_connect=keep_connect, at_once=early)
                 asked = at_origin(exchange) if by_origin else exchange
                 library.add(f"{prefix}{exchange.id}", asked, answer, masked=exchange.capture in masked)
+            library.recordings.append(told_of(recording, began))
     return library
+
+
+def told_of(recording: Recording, began: list[str]) -> RecordedFile:
+    """What the admin pages say of a recording whose exchanges began then; ages are told when asked for."""
+    dated = sorted((one for one in began if one), key=lambda one: one.rstrip("Z"))
+    return RecordedFile(
+        file=str(recording.path),
+        exchanges=len(began),
+        oldest_at=dated[0] if dated else None,
+        newest_at=dated[-1] if dated else None,
+        age_days=None,
+        captures=tuple(map(told_capture, recording.captures())),
+    )
+
+
+def told_capture(capture: Capture) -> RecordedCapture:
+    """What they say of a capture."""
+    return RecordedCapture(
+        id=capture.id,
+        started_at=capture.started_at,
+        ended_at=capture.ended_at,
+        age_days=None,
+        upstreams=dict(capture.upstreams),
+    )
 
 
 def at_origin(exchange: Exchange) -> Exchange:
@@ -109,33 +139,54 @@ def run(
 
     What `guard` finds wrong is answered with 400.
     """
+    raise_file_limit()
+    keep_out_of_collection()
+    told = partial(tell_ready, len(library.by_label), settings.hints if program is None else no_hints)
+    ears = Ears(tell_miss, tell)
+    if settings.workers > 1:
+        from harness.replay import crew  # noqa: PLC0415  it needs a system that forks
+        from harness.replay.shared import Shared  # noqa: PLC0415
+        from harness.replay.worker import Work  # noqa: PLC0415
+
+        return crew.run(Work(library, settings, ears, guard, Shared()), program, told)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        return runner.run(serve(library, settings, program, guard))
+        return runner.run(serve(partial(Service, library, settings, ears, guard), program, told))
 
 
 async def serve(
-    library: Library[Recorded],
-    settings: Settings,
+    make: Callable[[], Service],
     program: Callable[[str], Awaitable[int]] | None,
-    guard: Guard | None,
+    told: Callable[[str, str | None], None],
 ) -> Outcome:
     """The server's life on its loop."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    raise_file_limit()
-    service = Service(library, settings, Ears(tell_miss, tell), guard)
+    service = make()
     url = await service.listen()
-    keep_out_of_collection()
-    print(f"harness replay: listening on {url} ({counted(len(library.by_label), 'exchange')})", flush=True)
-    for line in settings.hints(url) if program is None else ():
-        print(line, flush=True)
+    told(url, service.admin_url)
     try:
         code = await until_ended(stop, program(url) if program else None)
     finally:
         service.close()
     return service.outcome(code)
+
+
+def tell_ready(
+    exchanges: int, hints: Callable[[str], Iterable[str]], url: str, admin_url: str | None
+) -> None:
+    """Say on stdout where the server listens, where its admin pages are if not there, and the hints."""
+    if admin_url:
+        print(f"harness replay: admin pages at {admin_url}{ADMIN}", flush=True)
+    print(f"harness replay: listening on {url} ({counted(exchanges, 'exchange')})", flush=True)
+    for line in hints(url):
+        print(line, flush=True)
+
+
+def no_hints(_url: str) -> tuple[str, ...]:
+    """None: a program is started that needs none."""
+    return ()
 
 
 async def until_ended(stop: asyncio.Event, program: Awaitable[int] | None) -> int:

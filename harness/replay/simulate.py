@@ -26,7 +26,7 @@ type Form = tuple[Endpoint, str | None, bool]
 """What a simulated answer shares with its donors: endpoint, model, and whether a stream was asked for."""
 
 
-def simulation(library: Library[Recorded], speed: float) -> Instead:
+def simulation(library: Library[Recorded]) -> Instead:
     """Answers with a recorded answer of the same form at drawn times, or not where there is none."""
     pools = pools_of(library.playable())
 
@@ -39,7 +39,7 @@ def simulation(library: Library[Recorded], speed: float) -> Instead:
         donor, exchange = pool.answer(f"{library.order.seed} {session} {key} {before}")
         mark = f"simulated from {donor.label}"
         made = playback(marked(exchange, (MARK, mark)), incoming.client)
-        return Given("simulated", f"from exchange {donor.label}", Answer(made, speed))
+        return Given("simulated", f"from exchange {donor.label}", Answer(made))
 
     return give
 

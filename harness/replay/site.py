@@ -1,30 +1,16 @@
 """The site: what the replay server answers to each request, and what it remembers of it.
 
-Recorded exchanges are answered as recorded; `/__admin/…` is harness's own; anything else is a miss,
-which is a 404 in the API's error form that names the nearest recording and the difference.
+Recorded exchanges are answered as recorded; anything else is a miss, which is a 404 in the API's error form
+that names the nearest recording and the difference.
 """
 
-import json
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from harness import __version__
-from harness.core.admin import (
-    Health,
-    Invalid,
-    Received,
-    ReceivedRequest,
-    Timing,
-    Unmatched,
-    Unused,
-    UnusedExchange,
-    WriteLateness,
-)
+from harness.core.admin import Result
 from harness.core.api_forms import Api, api_of, own_error
-from harness.core.document import Document
-from harness.core.exchange import header
-from harness.core.interchange import request_line
+from harness.core.exchange import REQUEST_LIMIT, header
 from harness.core.miss import Miss, miss_line, missed_request
 from harness.core.visible import visible
 from harness.replay.answers import Recorded, instant
@@ -39,14 +25,12 @@ from harness.replay.reader import Incoming
 
 CHOICE_HEADER = "x-harness-exchange"
 """A request with this header gets the exchange that it names, whatever else it asks."""
-ADMIN = "/__admin/"
 MISSES_KEPT = 100
 ANY_CLIENT = Client()
-NONE_INVALID = Invalid(count=0, requests=())
 REFUSALS = {
     400: "not a request that HTTP/1.1 allows",
     405: "a CONNECT is for proxies, which `harness replay --mode proxy` is",
-    413: "the request's body is over the limit of 64 MiB",
+    413: f"the request's body is over the limit of {REQUEST_LIMIT // 2**20} MiB",
     414: "the request's target is over the limit of 64 KiB",
     431: "the request's headers are over the limit of 64 KiB",
     502: "the host that was asked for cannot be reached",
@@ -101,14 +85,6 @@ class Site:
         self.speed = speed
         self.on_miss = on_miss
         self.tally = Tally()
-        self.admin: dict[str, Callable[[], Document]] = {
-            "health": self.health,
-            "invalid": self.invalid,
-            "received": self.received,
-            "timing": self.timing,
-            "unmatched": self.unmatched,
-            "unused": self.unused,
-        }
 
     def keep_requests(self, most: int) -> None:
         """From now on, keep the latest so many as they came in, in memory alone."""
@@ -116,18 +92,20 @@ class Site:
 
     def answer(self, incoming: Incoming) -> Answer:
         """What a request gets."""
-        if incoming.request.path.startswith(ADMIN):
-            return self.administer(incoming)
         self.tally.requests += 1
         self.latest.append(incoming)
         if self.guard and (wrong := self.guard.refuse(incoming.request)):
-            return Answer(instant(400, wrong.body(api_of(incoming.request)), incoming.client), instant=True)
+            return Answer(
+                instant(400, wrong.body(api_of(incoming.request)), incoming.client),
+                instant=True,
+                result=Result.INVALID,
+            )
         found = self.find(incoming)
         if isinstance(found, Entry):
             self.tally.answered += 1
             return Answer(found.answer.playback(incoming.client), self.speed, label=found.label)
         if incoming.request.method == "OPTIONS":
-            return Answer(preflight(incoming), instant=True)
+            return Answer(preflight(incoming), instant=True, result=Result.PREFLIGHT)
         return self.missed(found, incoming)
 
     def find(self, incoming: Incoming) -> Entry[Recorded] | Miss:
@@ -149,61 +127,21 @@ class Site:
         if given is not None:
             self.tally.instead[given.word] += 1
             self.terms.on_instead(visible(f"{given.word}: {miss.asked}: {given.words}"))
-            return given.answer
+            return replace(given.answer, speed=self.speed, result=Result(given.word))
         self.tally.missed += 1
         self.tally.misses.append(miss)
         self.on_miss(miss)
-        return Answer(instant(404, miss_body(miss, api_of(incoming.request)), incoming.client), instant=True)
-
-    def refuse(self, status: int) -> Answer:
-        """The answer to a request that was not read to its end."""
-        body = own_error(Api.OPENAI, status, REFUSALS[status], "harness_refused")
-        return Answer(instant(status, body, ANY_CLIENT), instant=True)
-
-    def administer(self, incoming: Incoming) -> Answer:
-        """Answer a request to `/__admin/…`."""
-        name = incoming.request.path.partition("?")[0].removeprefix(ADMIN)
-        if name not in self.admin:
-            known = ", ".join(ADMIN + known for known in self.admin)
-            body = own_error(Api.OPENAI, 404, f"no such page; there are {known}", "harness_admin")
-            return Answer(instant(404, body, incoming.client), instant=True)
-        body = json.dumps(self.admin[name]().model_dump(mode="json"), indent=1).encode() + b"\n"
-        return Answer(instant(200, body, incoming.client), instant=True)
-
-    # ---- the pages of /__admin ----
-
-    def health(self) -> Health:
-        """That the server runs, and what it has."""
-        return Health(version=__version__, exchanges=len(self.library.by_label), speed=self.speed)
-
-    def invalid(self) -> Invalid:
-        """How many requests broke their schema, and the latest of those."""
-        guard = self.guard
-        return Invalid(count=guard.invalid, requests=tuple(guard.latest)) if guard else NONE_INVALID
-
-    def received(self) -> Received:
-        """The latest requests without their secrets; masking waits until somebody asks."""
-        mask = self.library.redactor.request
-        return Received(
-            requests=tuple(
-                ReceivedRequest(t0_ns=one.t0_ns, request=request_line(mask(one.request)))
-                for one in self.latest
-            )
+        return Answer(
+            instant(404, miss_body(miss, api_of(incoming.request)), incoming.client),
+            instant=True,
+            result=Result.MISSED,
         )
 
-    def timing(self) -> Timing:
-        """How late this server wrote, over all writes so far."""
-        return Timing(**dict(write_lateness(self.lateness)), held_by_slow_readers=self.lateness.held)
 
-    def unmatched(self) -> Unmatched:
-        """How many requests missed, and the latest of those."""
-        return Unmatched(count=self.tally.missed, misses=tuple(map(missed_request, self.tally.misses)))
-
-    def unused(self) -> Unused:
-        """The recorded exchanges that answered nothing yet."""
-        unused = (UnusedExchange(id=one.label, request=endpoint(one)) for one in self.library.unused())
-        exchanges = tuple(unused)
-        return Unused(count=len(exchanges), exchanges=exchanges)
+def refused(status: int) -> Answer:
+    """The answer to a request that was not read to its end."""
+    body = own_error(Api.OPENAI, status, REFUSALS[status], "harness_refused")
+    return Answer(instant(status, body, ANY_CLIENT), instant=True)
 
 
 def preflight(incoming: Incoming) -> Playback:
@@ -220,20 +158,6 @@ def preflight(incoming: Incoming) -> Playback:
 def endpoint(entry: Entry[Recorded]) -> str:
     """Method and path of an entry, as people read them."""
     return f"{entry.request.method} {entry.request.path}"
-
-
-def write_lateness(lateness: Lateness) -> WriteLateness:
-    """The figures of a server's lateness."""
-    histogram = lateness.fold()
-    p50_ms, p99_ms, max_ms = map(
-        milliseconds, (histogram.quantile(0.5), histogram.quantile(0.99), histogram.worst)
-    )
-    return WriteLateness(writes=histogram.count, p50_ms=p50_ms, p99_ms=p99_ms, max_ms=max_ms)
-
-
-def milliseconds(ns: float | None) -> float | None:
-    """Nanoseconds as ms, to a tenth of a microsecond."""
-    return None if ns is None else round(ns / 1e6, 4)
 
 
 def miss_body(miss: Miss, api: Api) -> bytes:

@@ -135,11 +135,9 @@ def difference(
 ) -> Difference:
     """A figure of both runs."""
     change = None if a is None or b is None else ratio(a, b)
-    better = (
-        None
-        if change is None or more_is_better is None or abs(change) <= SAME
-        else (change > 0) == more_is_better
-    )
+    better = None
+    if a is not None and b is not None and more_is_better is not None and abs(b - a) > SAME * abs(a):
+        better = (b > a) == more_is_better  # also where the change of nothing to something has no ratio
     return Difference(title=title, unit=unit, a=a, b=b, change=change, better=better)
 
 

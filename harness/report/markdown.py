@@ -184,17 +184,26 @@ def recording_parts(report: RecordingReport) -> list[str]:
     ]
     titles = ("model", "exchanges", "TTFT p50 ms", "TTFT p99 ms", "ICL p50 ms", "ICL p99 ms", "tokens/s")
     return [
-        f"{words.whole(report.exchanges)} exchanges in {code(report.file)}",
+        f"{exchanges(report.exchanges)} in {code(report.file)}",
         table(titles, *rows) if rows else "",
         "\n".join(map(capture_line, report.captures)),
     ]
+
+
+def exchanges(count: int) -> str:
+    """How many exchanges.
+
+    >>> exchanges(1), exchanges(1234)
+    ('1 exchange', '1,234 exchanges')
+    """
+    return f"{words.whole(count)} exchange{'' if count == 1 else 's'}"
 
 
 def capture_line(capture: CaptureReport) -> str:
     """What the cards took beside a capture."""
     gpu = capture.gpu
     told = [words.with_unit(gpu.energy_j, "J"), f"{words.digits(gpu.tokens_per_joule)} tokens a joule"]
-    return f"- capture {capture.id}: {words.whole(capture.exchanges)} exchanges, {', '.join(told)}"
+    return f"- capture {capture.id}: {exchanges(capture.exchanges)}, {', '.join(told)}"
 
 
 def probe_parts(report: ProbeReport) -> list[str]:

@@ -1,9 +1,11 @@
 """A recording in an SQLite file, open for reading."""
 
+import json
 import sqlite3
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
+from itertools import batched
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,21 @@ ORDER BY capture_id,
 """Captures as they began; within one by t0, or as it was stored where no clock of ours gave the times
 (an import, which so keeps the order of its file). Without its Z, a time with fewer decimals sorts
 before one with more."""
+
+AT_ONCE = 100
+"""Exchanges that are read at once,"""
+HELD_BYTES = 500_000
+"""as long as they are no larger than this together."""
+GIVEN = "(SELECT value FROM json_each(?))"
+SIZES_OF = f"""
+SELECT id, length(request_body)
+    + (SELECT coalesce(sum(length(data)), 0) FROM chunks WHERE exchange_id = exchanges.id) AS size
+FROM exchanges WHERE id IN {GIVEN}
+"""  # noqa: S608  ours
+ROWS_OF = f"SELECT * FROM exchanges WHERE id IN {GIVEN}"  # noqa: S608  ours
+CHUNKS_OF = f"""
+SELECT exchange_id, offset_ns, data FROM chunks WHERE exchange_id IN {GIVEN} ORDER BY exchange_id, seq
+"""  # noqa: S608  ours
 
 EXPRESSIONS = {
     "path": "path || coalesce('?' || query, '')",
@@ -86,12 +103,42 @@ class DatabaseRecording(Recording):
             return {row["state"]: row["count(*)"] for row in self._rows(counted, capture)}
 
     def exchanges(self, only: Container[int] | None = None) -> Iterator[Exchange]:
-        """Exchanges in recorded order. Only their ids are held, so no lock is kept while the caller works."""
+        """Exchanges in recorded order. Ids and a few are held, so no lock is kept while the caller works."""
         with self._telling():
             ids = [row["id"] for row in self._rows(f"SELECT id FROM exchanges {IN_ORDER}")]  # noqa: S608  ours
-        for exchange_id in ids:
-            if only is None or exchange_id in only:
-                yield self.exchange(exchange_id)
+        wanted = (one for one in ids if only is None or one in only)
+        for some in batched(wanted, AT_ONCE):
+            for few in self._light(some):
+                yield from self._few(few)
+
+    def _light(self, ids: Sequence[int]) -> Iterator[list[int]]:
+        """Ids as they are, in lists of those that may be held at once: one, or several that are small."""
+        with self._telling():
+            sizes = {row["id"]: row["size"] for row in self._rows(SIZES_OF, json.dumps(ids))}
+        few: list[int] = []
+        held = 0
+        for one in (one for one in ids if one in sizes):
+            held += sizes[one]
+            if few and held > HELD_BYTES:
+                yield few
+                few, held = [], sizes[one]
+            few.append(one)
+        if few:
+            yield few
+
+    def _few(self, ids: list[int]) -> Iterator[Exchange]:
+        """Some exchanges, in the order of their ids here: two queries cost less than two for each."""
+        wanted = json.dumps(ids)
+        with self._telling():
+            chunks: dict[int, list[tuple[int, bytes]]] = {one: [] for one in ids}
+            for exchange_id, offset_ns, data in self._rows(CHUNKS_OF, wanted):
+                chunks[exchange_id].append((offset_ns, data))
+            rows = {row["id"]: row for row in self._rows(ROWS_OF, wanted)}
+        for one in ids:
+            if one in rows:
+                with self._telling():
+                    made = exchange_of(rows.pop(one), tuple(chunks.pop(one)))
+                yield made
 
     def exchange(self, exchange_id: int) -> Exchange:
         """One exchange with its chunks."""

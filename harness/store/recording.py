@@ -29,7 +29,7 @@ class Recording(ABC):
 
     @abstractmethod
     def exchanges(self, only: Container[int] | None = None) -> Iterator[Exchange]:
-        """All exchanges, or `only` those of these ids, one in memory at a time: in recorded order.
+        """All exchanges, or `only` those of these ids, a few in memory at a time: in recorded order.
 
         That is the order of the lines of an interchange file, and of an import of it. A recorder's
         exchanges come by t0; captures one after the other, as they began.

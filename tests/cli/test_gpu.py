@@ -19,6 +19,7 @@ type Environment = Callable[..., dict[str, str]]
 def test_the_table(cards: Environment) -> None:
     done = harness_gpu(cards(NVML_LOST="1@0.4", NVML_XID="0:79@0.2"), "--duration", "1")
     assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("\n")
     head, first, second = done.stdout.splitlines()
     assert head.split() == [word for column in COLUMNS for word in column.title.split()]
     assert first.split()[:4] == ["0", "Test", "Card", "A"]
@@ -93,6 +94,7 @@ def test_an_address_that_is_taken(cards: Environment) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
+        (["--duration", "inf"], "'--duration': Input should be less than or equal to 1000000000"),
         (["--rate", "20"], "20 samples a second is out of bounds: from 1 to 10"),
         (["--from", "dcgm"], "there is no GPU source 'dcgm'"),
         (["--from", "http://127.0.0.1:1"], "no GPU metrics at http://127.0.0.1:1/metrics"),

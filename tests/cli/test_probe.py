@@ -26,6 +26,11 @@ REFUSED = {
     "no way to the provider": (GATEWAY, "the gateway must find the provider: fix --provider-port"),
     "TLS": (("--gateway", "https://gw.test", *STARTS), "--gateway should be http"),
     "no URL": (("--gateway", "gw.test", *STARTS), "--gateway is no absolute http or https URL"),
+    "a password": (
+        ("--gateway", "http://me:secret@127.0.0.1:9", *STARTS),
+        "--gateway holds a user or a password",
+    ),
+    "a query": (("--gateway", "http://127.0.0.1:9?a=b", *STARTS), "--gateway should end before '?'"),
     "no levels": ((*GATEWAY, "--concurrency", "1,x", *STARTS), "--concurrency '1,x' is no list of numbers"),
     "no header": ((*GATEWAY, "--header", "secret", *STARTS), "--header should be 'NAME: VALUE'"),
     "no stream": ((*GATEWAY, "--dialect", "x", *STARTS), "{path}: no stream of the dialect x in it"),
@@ -59,6 +64,20 @@ def test_a_gateway_that_never_asks_the_provider(path: str, capsys: pytest.Captur
     assert main(["probe", "--gateway", url, "--recording", path, "--wait", "3", *server]) == 2
     error = capsys.readouterr().err
     assert "the gateway answers status 501: does it ask the provider at http://127.0.0.1:" in error
+
+
+def test_a_port_that_is_taken(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The gateway's: another server would be probed in its place. The provider's: it says so itself."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        common = ["probe", "--recording", path, "--gateway"]
+        assert main([*common, f"http://127.0.0.1:{port}", *STARTS]) == 2
+        assert f"something listens on 127.0.0.1:{port} already" in capsys.readouterr().err
+        assert main([*common, "http://127.0.0.1:9", "--provider-port", str(port)]) == 2
+        error = capsys.readouterr().err
+    assert error.startswith("harness: error: harness replay ended with code 2 before it listened: ")
+    assert f"{port}" in error
+    assert "in use" in error
 
 
 def test_people_and_machines_are_shown_the_same(path: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from harness.cli.redact_options import masked_line, rules
+from harness.cli.redact_options import in_force, masked_line, rules
 from harness.core.errors import BadInput
 from harness.core.redaction import Rules
 
@@ -31,6 +31,15 @@ def test_defaults_stay() -> None:
     own = Rules(("x-tenant",), ("customer",), (), (), ("email",), ("ssn",), ("$.a",), ("b+",))
     assert made == Rules.default() | own
     assert Rules.from_json(made.to_json()) == made
+
+
+def test_rules_that_no_redact_leaves_out_are_told_of(capsys: pytest.CaptureFixture[str]) -> None:
+    own = rules_of(patterns=["b+"])
+    assert in_force(own, redact=True) == own
+    assert in_force(rules_of(), redact=False) is None
+    assert capsys.readouterr().err == ""
+    assert in_force(own, redact=False) is None
+    assert "--no-redact: nothing is masked" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("given", "error"), REFUSED)

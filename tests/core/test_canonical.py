@@ -89,6 +89,13 @@ def test_body_with_a_wrong_encoding_counts_as_its_bytes() -> None:
     assert match_key("POST", "/a", b"no gzip", headers) != match_key("POST", "/a", b"no gzip either", headers)
 
 
+def test_keys_are_those_that_older_recordings_hold() -> None:
+    body = bytes(range(256)) + "ü".encode()
+    assert key(body, "/v1/files?b=2&a=1").startswith("b0d4c92fbd2595692b577fdc3adb209a")
+    written = '{"a":"\\ud800\u00fc","b":1.0}'.encode()
+    assert key(written, "/\u00e9\udcff").startswith("f86d949f50fc8590c1a25b8cf885e97b")
+
+
 @given(JSON)
 def test_canonical_is_idempotent_and_survives_a_round_trip(value: object) -> None:
     once = canonical(value)  # type: ignore[arg-type]

@@ -65,6 +65,16 @@ def test_the_rest_of_an_exchange() -> None:
     assert [place for place, _ in places_of(found)] == ["request url", "error", "extra"]
 
 
+def test_what_own_rules_masked_is_no_secret_any_more() -> None:
+    redactor = Redactor(Rules(names=("pin", "card"), paths=("$.who[*]",)))
+    body = b'{"pin": 4711, "who": ["Jo", 17], "card": {"no": 123456, "name": "Jo"}}'
+    exchange = Exchange(Request("POST", "http://a.test/x", (), body), Response(200, (), 0, ((0, body),), 9))
+    masked, _ = redactor.exchange(exchange)
+    scanner = Scanner(redactor)
+    assert len(list(scanner.exchange(exchange))) == 10
+    assert list(scanner.exchange(masked)) == []
+
+
 def test_what_is_known_and_what_is_said_piece_by_piece() -> None:
     known = places_of(scanned(b'{"a":"planted-key-of-the-run"}'))
     assert known == [("request body /a", "secret of this run")]

@@ -20,7 +20,9 @@ def test_sizes(text: str, size: int) -> None:
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "0", "-1", "MiB", "1TiB", "1 MiB more", "1e3", "0.1", "٣", "nan"])
+@pytest.mark.parametrize(
+    "text", ["", "0", "-1", "MiB", "1TiB", "1 MiB more", "1e3", "0.1", "٣", "nan", "9" * 400, "9" * 19]
+)
 def test_what_is_no_size(text: str) -> None:
     with pytest.raises(ValueError, match="is no size: write bytes, or a number with"):
         parse_size(text)

@@ -197,6 +197,11 @@ def test_credentials_are_for_the_gateway_to_choose() -> None:
 OWN_KEY = Place("127.0.0.1", 1, "/gateway", (("X-Gw", "a"),))
 
 
+def test_an_address_of_ipv6_stands_in_brackets() -> None:
+    [talk] = Marks().talks([made_trial()], Place.of("http://[::1]:4000/gateway"))
+    assert ("host", "[::1]:4000") in talk.asked.headers
+
+
 def made_trial(*headers: tuple[str, str]) -> Trial:
     """A trial whose request has these headers."""
     exchange = built_in()[0][1]

@@ -144,7 +144,7 @@ def test_the_star_of_options_and_prefixes_in_urls() -> None:
 
 
 def test_a_body_over_the_limit_passes_and_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.record.tee.UPLOAD_LIMIT", 8)
+    monkeypatch.setattr("harness.record.tee.REQUEST_LIMIT", 8)
     sent: list[bytes] = []
     loop = cast("LagSelector", SimpleNamespace(returned=1, bound_since=lambda _start: 0))
     tee = Tee(Reverse({1: parse("https://a.test")}, sent.append), sent.append, loop)

@@ -3,75 +3,17 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from types import MappingProxyType
-from typing import Any
 
 import pytest
 
 from harness.core import admin
-from harness.core.exchange import Exchange, Headers, Request, Response
-from harness.core.fault_rules import fault_in, rules_of
-from harness.core.redaction import Rules
-from harness.replay.answers import Recorded
-from harness.replay.connection import Answer
+from harness.core.fault_rules import fault_in
 from harness.replay.door import Door
 from harness.replay.faults import Choice
 from harness.replay.gate import NO_LIMITS, Limits
 from harness.replay.heads import with_headers
-from harness.replay.match import Library
-from harness.replay.pacer import Lateness
 from harness.replay.playback import Client, Ending
-from harness.replay.reader import Incoming
-from harness.replay.site import Site
-
-S = 1_000_000_000
-CHAT, MESSAGES, OLLAMA = "/v1/chat/completions", "/v1/messages", "/api/chat"
-SSE: Headers = (("content-type", "text/event-stream"), ("x-ratelimit-limit-requests", "1"))
-USAGE = b'data: {"choices": [], "usage": {"prompt_tokens": 30, "completion_tokens": 12}}\n\n'
-
-
-def recorded(path: str, body: bytes, said: bytes) -> Exchange:
-    chunks = ((10 * S, b"data: %b\n\n" % said), (20 * S, USAGE), (30 * S, b"data: [DONE]\n\n"))
-    response = Response(200, SSE, 5 * S, chunks, 30 * S)
-    return Exchange(Request("POST", f"http://up{path}", body=body), response, upstream="openai", connect_ns=S)
-
-
-def door(*faults: str, limits: Limits = NO_LIMITS, speed: float = 1.0) -> Door:
-    library: Library[Recorded] = Library(Rules())
-    for label, (body, said) in enumerate(((b"{}", b"1"), (b"{}", b"2"), (b'{"model":"m"}', b"3")), 1):
-        one = recorded(CHAT, body, said)
-        library.add(str(label), one, Recorded(one, keep_connect=False))
-    site = Site(library, Lateness(), speed, lambda _: None)
-    return Door(site, library, limits, rules_of({"faults": list(faults)}))
-
-
-def asking(
-    path: str = CHAT,
-    body: bytes = b"{}",
-    *,
-    at_s: float = 0,
-    method: str = "POST",
-    shown: Mapping[str, str] = MappingProxyType({}),
-    **headers: str,
-) -> Incoming:
-    """A request; `headers` have underscores for dashes, as those in `shown`."""
-    named = tuple((name.replace("_", "-"), value) for name, value in {**shown, **headers}.items())
-    client = Client(head=method == "HEAD")
-    return Incoming(Request(method, f"http://h{path}", named, body), client, round(at_s * S), keep_alive=True)
-
-
-def head(answer: Answer) -> dict[str, str]:
-    lines = answer.playback.blob.partition(b"\r\n\r\n")[0].decode().split("\r\n")
-    pairs = (line.partition(": ") for line in lines[1:])
-    return {":status": lines[0].split()[1], **{name.lower(): value for name, _, value in pairs}}
-
-
-def body(answer: Answer) -> Any:
-    return json.loads(answer.playback.blob.partition(b"\r\n\r\n")[2])
-
-
-def statuses(one: Door, *asked: Incoming) -> list[str]:
-    return [head(one.answer(each))[":status"] for each in asked]
+from tests.replay.doors import CHAT, MESSAGES, OLLAMA, S, asking, body, door, head, outcome_of, statuses
 
 
 def page(one: Door, method: str = "GET", content: bytes = b"") -> admin.Faults:
@@ -121,7 +63,7 @@ def test_a_fault_is_marked_logged_and_counted(capsys: pytest.CaptureFixture[str]
     assert found.latest == (
         admin.PlayedFault(request=f"POST {CHAT}", fault="cut; event=1", by="rule", unfit=None),
     )
-    assert one.faults.idle() == ("kind=content-type,path=/never",)
+    assert outcome_of(one).idle_faults == ("kind=content-type,path=/never",)
 
 
 def test_what_does_not_fit_goes_out_as_recorded_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
@@ -233,7 +175,7 @@ def test_rules_are_put_shown_and_taken_away() -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "takes JSON, such as {"),
+        (b"", "the body is no JSON: Expecting value"),
         (b"\xff", "utf-8"),
         (b"[" * 100_000, "recursion"),
         (b'{"faults": ["cut; x=1"]}', "rule 1: x: cut has no such field"),
@@ -285,7 +227,7 @@ def test_a_known_key_comes_in_however_it_is_shown() -> None:
 def test_any_other_gets_401_and_uses_nothing() -> None:
     one = door("error; status=500; times=1", limits=KEYS)
     assert statuses(one, *(asking(shown=shown) for shown in BAD_KEYS)) == ["401"] * len(BAD_KEYS)
-    assert one.refusals() == admin.Refusals(unauthorised=len(BAD_KEYS))
+    assert outcome_of(one).refused == admin.Refusals(unauthorised=len(BAD_KEYS))
     assert page(one).rules[0].fitted == 0, "and the admin pages ask for no key"
     assert statuses(one, asking(method="OPTIONS")) == ["204"]
 
@@ -313,7 +255,7 @@ def test_requests_a_minute_for_each_key() -> None:
     left = [head(each).get("x-ratelimit-remaining-requests") for each in answers[:2]]
     assert left == ["1", "0"]
     assert head(answers[0])["x-ratelimit-limit-requests"] == "2", "in place of what was recorded"
-    assert one.refusals() == admin.Refusals(limited=2)
+    assert outcome_of(one).refused == admin.Refusals(limited=2)
     assert "2 requests a minute" in body(answers[2])["error"]["message"]
 
 

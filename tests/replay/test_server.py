@@ -17,7 +17,8 @@ import pytest
 from harness import __version__
 from harness.child import Child
 from harness.core import admin
-from harness.core.exchange import Exchange, Headers, State
+from harness.core.exchange import REQUEST_LIMIT, Exchange, Headers, State
+from harness.replay.reader import RequestReader
 
 MS = 1_000_000
 Make = Callable[..., Exchange]
@@ -211,8 +212,14 @@ REFUSED = {
     "head too long": (b"GET / HTTP/1.1\r\n" + b"X: " + b"x" * 70_000 + b"\r\n\r\n", 431),
     "many headers": (b"GET / HTTP/1.1\r\n" + b"X: xxxxxxxxxx\r\n" * 7_000 + b"\r\n", 431),
     "target too long": (b"GET /" + b"x" * 70_000 + b" HTTP/1.1\r\n\r\n", 414),
-    "body too long": (b"POST / HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n", 413),
+    "body too long": (b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % (REQUEST_LIMIT + 1), 413),
 }
+
+
+def test_a_body_as_large_as_recordings_hold_is_taken() -> None:
+    reader = RequestReader()
+    reader.feed(b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % REQUEST_LIMIT, 0)
+    assert reader.refused is None
 
 
 @pytest.mark.parametrize(("sent", "status"), REFUSED.values(), ids=REFUSED)

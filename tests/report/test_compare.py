@@ -35,6 +35,7 @@ def test_a_slower_run_is_worse(compared: Compared) -> None:
     assert (ttft.a, ttft.b, ttft.change, ttft.better) == (100.0, 150.0, 0.5, False)
     assert (rows["ICL p50"].change, rows["ICL p50"].better) == (0.0, None)
     assert (rows["requests"].better, rows["error rate"].a, rows["error rate"].b) == (False, 0.0, 25.0)
+    assert (rows["error rate"].change, rows["error rate"].better) == (None, False)
     assert rows["at once"].better is None
 
 

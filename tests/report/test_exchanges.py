@@ -1,6 +1,7 @@
 """The document of a recording, of the real one that the repository holds."""
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -8,7 +9,9 @@ import pytest
 
 from harness.core.derive import derive
 from harness.core.metrics import Summary
+from harness.report.exchanges import recording_report
 from harness.report.model import RecordingReport
+from harness.report.page import page
 from harness.report.read import read_exchanges
 from harness.store.open import open_recording
 
@@ -60,3 +63,11 @@ def test_exchanges_without_times_have_no_timeline(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text(line + "\n", encoding="utf-8")
     found = read_exchanges(tmp_path / "a.jsonl")
     assert (found.exchanges, found.untimed, found.timelines.id, found.timelines.left_out) == (1, 1, (), 0)
+
+
+def test_the_page_counts_models_and_tells_where_there_is_nothing(report: RecordingReport) -> None:
+    """Exchanges without a model, such as a list of models, are of none."""
+    nothing = page(recording_report("none.db", [], [], {}))
+    assert "There is no exchange in this recording." in nothing
+    assert "data-chart=" not in nothing.partition("<script")[0]
+    assert re.search(r"<dt>Models</dt><dd>1 ", page(report))

@@ -11,10 +11,11 @@ import pytest
 
 from harness.load.records import Outcome, Result
 from harness.report.compare import comparison
-from harness.report.model import Report
+from harness.report.model import Lane, Report, Series
 from harness.report.page import STATIC, page
 from harness.report.probe import probe_report
 from harness.report.read import read_exchanges, read_run
+from harness.report.words import digits
 from harness.store.gpu_log import Owner
 from tests.plugins.browser import Browser, Page
 from tests.plugins.probes import made_probe
@@ -183,6 +184,18 @@ def test_a_chart_over_time_is_a_table_too(shown: Page) -> None:
     cells = "[...document.querySelectorAll('.tabled tr:nth-child(60) > *')].map(cell => cell.textContent)"
     shown.wait_for(f"{cells}.length")
     assert [float(text) for text in shown.evaluate(cells)] == pytest.approx([1.04, 2.8], rel=0.2)
+
+
+def test_charts_round_as_the_tables_do(opened: Opened, tmp_path: Path) -> None:
+    """Also what lies in the middle, or seems to: 6.715 is a little less in a float, 0.0625 is exact."""
+    values = (6.715, 5.555, 2.675, 0.0625, 1.125, 1.375, 12.25, 12.35, 100.5, 101.5, 0.0005, 1234.5, -6.715)
+    sweep(tmp_path / "run.db")
+    told = Lane(title="told", unit="", at_s=values, series=(Series(name="of", values=values),))
+    found = opened(read_run(tmp_path / "run.db").model_copy(update={"lanes": (told,)}))
+    found.evaluate("document.querySelector('#lanes ~ * figcaption summary').click()")
+    cells = "[...document.querySelectorAll('.tabled td')].map(cell => cell.textContent)"
+    found.wait_for(f"{cells}.length")
+    assert found.evaluate(cells) == list(map(digits, values))
 
 
 def test_paper_is_white_also_where_the_page_is_dark(shown: Page) -> None:

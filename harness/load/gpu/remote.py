@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from threading import Event as Flag
 from urllib.parse import urlsplit
 
-from harness.core.errors import BadInput, MissingExtra
+from harness.core.errors import BadInput
 from harness.load.gpu import dcgm, served
 from harness.load.gpu.absent import Absent
 from harness.load.gpu.devices import chosen
@@ -171,22 +171,25 @@ def fetched(url: str) -> tuple[str, Span]:
             body = answer.read(MOST_BYTES)
             had_ns = time.monotonic_ns()
     except (OSError, http.client.HTTPException) as error:
-        raise Unreachable(str(error) or type(error).__name__) from None
+        raise Unreachable(why(error)) from None
     if answer.status != OK:
         raise Unreachable(f"HTTP {answer.status}")
     return body.decode(errors="replace"), Span(asked_ns, had_ns)
 
 
+def why(error: Exception) -> str:
+    """Why there is no answer, in a few words."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
 def parsed(text: str, span: Span) -> list[Reading]:
     """The cards that a text tells of. Raises Unreachable: it is none of the known formats."""
-    try:
-        from prometheus_client.parser import text_string_to_metric_families  # noqa: PLC0415  an extra
-    except ImportError:
-        raise MissingExtra("reading GPU metrics", "load") from None
+    from prometheus_client.parser import text_string_to_metric_families  # noqa: PLC0415  only when needed
+
     reader = next((read for mark, read in FORMATS if mark in text), None)
     if reader is None:
         raise Unreachable("the answer holds neither metrics of harness gpu --serve nor of dcgm-exporter")
     try:
         return list(reader(list(text_string_to_metric_families(text)), span))
-    except (ValueError, KeyError, StopIteration) as error:
+    except (ValueError, KeyError, OverflowError) as error:
         raise Unreachable(f"the answer cannot be read: {error}") from None

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isnan, nan
 from typing import Any
 
-from harness.core.errors import MissingExtra
 from harness.load.gpu.board import Board, State
 from harness.load.gpu.counters import COUNTERS, REASONS
 from harness.load.gpu.readings import Families, Reading, Span
@@ -38,11 +37,9 @@ NAMES: Mapping[str, str] = {
 
 
 def serve(board: Board, host: str, port: int) -> tuple[str, Any]:
-    """Serve a board until the server is shut down; its URL and the server. Raises MissingExtra, OSError."""
-    try:
-        from prometheus_client import CollectorRegistry, start_http_server  # noqa: PLC0415  an extra
-    except ImportError:
-        raise MissingExtra("serving the GPU log", "load") from None
+    """Serve a board until the server is shut down; its URL and the server. Raises OSError."""
+    from prometheus_client import CollectorRegistry, start_http_server  # noqa: PLC0415  only when needed
+
     registry = CollectorRegistry(auto_describe=False)
     registry.register(BoardCollector(board))
     server, _thread = start_http_server(port, addr=host, registry=registry)
@@ -139,9 +136,13 @@ def happenings(states: Sequence[State]) -> Iterator[Any]:
 
 
 def readings(families: Families, span: Span) -> Iterator[Reading]:
-    """The cards in an answer that was asked for and had in `span`, on the clock of the span."""
+    """The cards in an answer that was asked for and had in `span`, on the clock of the span.
+
+    Raises ValueError, KeyError, OverflowError: it is damaged.
+    """
     metrics = [metric for found in families for metric in found.samples]
-    offset_ns = span.middle_ns - round(next(metric.value for metric in metrics if metric.name == CLOCK))
+    [clock_ns] = [metric.value for metric in metrics if metric.name == CLOCK]
+    offset_ns = span.middle_ns - round(clock_ns)
     cards = [card_of(metric.labels) for metric in metrics if metric.name == f"{INFO}_info"]
     for card in cards:
         own = [metric for metric in metrics if metric.labels.get("uuid") == card.gpu]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from harness.core.errors import BadInput
+from harness.core.visible import last_line
 from harness.load.gpu.open import OFF
 
 FILE = "gpu.jsonl"
@@ -126,8 +127,3 @@ def tell(code: int, said: str) -> None:
 def errors_of(folder: Path) -> str:
     """What the sampler of a folder said on stderr."""
     return (folder / ERRORS).read_text(encoding="utf-8", errors="replace")
-
-
-def last_line(text: str, otherwise: str) -> str:
-    """The last line of a text that has one."""
-    return next((line for line in reversed(text.split("\n")) if line.strip()), otherwise)

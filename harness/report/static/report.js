@@ -28,13 +28,15 @@ function element(tag, text, parent, className) {
   return made;
 }
 
-// Three digits that matter, as in the tables.
+// Three digits that matter, rounded as Python does for the tables: by the exact value of the float, of which
+// only multiples of 1/16 can lie in the middle, and go to the even digit.
 function digits(value) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   const size = Math.abs(value);
   if (size === 0) return "0";
   const places = size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3;
-  return value.toLocaleString("en", { minimumFractionDigits: places, maximumFractionDigits: places, roundingMode: "halfEven" });
+  const near = value * 16 % 1 ? Number(value.toFixed(places)) : value;
+  return near.toLocaleString("en", { minimumFractionDigits: places, maximumFractionDigits: places, roundingMode: "halfEven" });
 }
 const tick = value => value === null ? "" : Number(value.toPrecision(6)).toLocaleString("en", { maximumFractionDigits: 6 });
 const runs = data.kind === "comparison" ? [data.a, data.b] : [data];
@@ -365,17 +367,20 @@ function drawQuantiles(u, distribution) {
   context.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
   context.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
   context.lineWidth = devicePixelRatio;
-  let taken = -1e9;
-  for (const name of ["p50", "p99"]) {
+  context.textAlign = "center";
+  context.strokeStyle = colour("muted"); context.fillStyle = colour("text");
+  const labels = ["p50", "p99"].map(name => {
     const x = u.valToPos(Math.max(distribution.spread[name], distribution.edges_ms[0]), "x", true);
-    context.strokeStyle = context.fillStyle = colour("muted");
+    const text = `${name} ${digits(distribution.spread[name])}`;
+    return { x, text, wide: context.measureText(text).width + 8 * devicePixelRatio };
+  });
+  // Above their lines where both have room; the right one leaves room for the left one, which keeps clear of it.
+  let end = left + width + 4 * devicePixelRatio, begin = left - 4 * devicePixelRatio + labels[0].wide;
+  for (const { x, text, wide } of labels.reverse()) {
+    const middle = Math.min(Math.max(x, begin + wide / 2), end - wide / 2);
     context.beginPath(); context.moveTo(x, y); context.lineTo(x, y + height); context.stroke();
-    const text = `${name} ${digits(distribution.spread[name])}`, half = context.measureText(text).width / 2;
-    const middle = Math.max(Math.min(Math.max(x, left + half), left + width - half), taken + half);
-    context.textAlign = "center";
-    context.fillStyle = colour("text");
     context.fillText(text, middle, y - 6 * devicePixelRatio);
-    taken = middle + half + 8 * devicePixelRatio;
+    [begin, end] = [left - 4 * devicePixelRatio, middle - wide / 2];
   }
   context.restore();
 }

@@ -176,7 +176,14 @@ def test_a_run_ends_with_the_end() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "<html>hello</html>", "up 1\n", "harness_gpu_clock_monotonic_ns nonsense\n", None]
+    "text",
+    [
+        "",
+        "<html>hello</html>",
+        "up 1\n",
+        *(f"harness_gpu_clock_monotonic_ns{rest}\n" for rest in (" nonsense", " +Inf", " NaN", "_x 1")),
+        None,
+    ],
 )
 def test_what_holds_no_metrics(text: str | None) -> None:
     page = Page()
@@ -186,7 +193,7 @@ def test_what_holds_no_metrics(text: str | None) -> None:
 
 
 def test_nobody_there() -> None:
-    with pytest.raises(BadInput, match="Connection refused"):
+    with pytest.raises(BadInput, match="metrics: Connection refused"):
         UrlReader("http://127.0.0.1:1", 10)
 
 
