@@ -5,8 +5,11 @@ changed is put right as far as the rest of the interaction tells: a body that wa
 `content-encoding`, and a length that does not fit is corrected; both make it `rewritten`.
 """
 
+import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from harness.convert.cutting import cut
@@ -15,6 +18,7 @@ from harness.core.encoding import decode_body, encoding_of
 from harness.core.exchange import Exchange, Headers, Request, Response, State
 from harness.core.variables import upstream_of
 
+CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 FRAMING = ("transfer-encoding", "connection", "keep-alive")
 """Response headers about a connection that is long gone; the replay server has its own."""
 
@@ -71,7 +75,12 @@ def fitted(headers: Headers, body: bytes, *, decoded: bool | None) -> tuple[Head
 
 
 def is_encoded(headers: Headers, body: bytes) -> bool:
-    """Whether a body is encoded as its headers say."""
+    """Whether a body is encoded as its headers say.
+
+    Text is not, though the first bytes of some are those of a deflate or Brotli stream as well.
+    """
+    if is_text(body):
+        return False
     try:
         decode_body(encoding_of(headers), body)
     except ValueError:
@@ -79,9 +88,28 @@ def is_encoded(headers: Headers, body: bytes) -> bool:
     return True
 
 
-def date_of(text: str) -> str:
-    """A date in UTC; empty where it is none."""
+def is_text(body: bytes) -> bool:
+    """Whether a body is UTF-8 without control characters, which all encodings have from their first bytes on.
+
+    >>> is_text(b"[1, 2]"), is_text(b"\\x1f\\x8b")
+    (True, False)
+    """
+    if CONTROL.search(body):
+        return False
     try:
-        return text_of(datetime.fromisoformat(text).astimezone(UTC))
-    except ValueError:
-        return ""
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def date_of(text: str) -> str:
+    """A date of ISO 8601, or one of HTTP as Ruby's VCR writes it, in UTC; empty where it is none.
+
+    >>> date_of("Tue, 01 Nov 2011 04:58:44 GMT")
+    '2011-11-01T04:58:44.000000Z'
+    """
+    for read in (datetime.fromisoformat, parsedate_to_datetime):
+        with suppress(ValueError, OverflowError):
+            return text_of(read(text).astimezone(UTC))
+    return ""

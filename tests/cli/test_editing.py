@@ -120,6 +120,17 @@ def test_split_and_merge_give_the_recording_again(path: Path, tmp_path: Path, ca
     assert capsys.readouterr().out == "no difference in requests and answers\n"
 
 
+def test_parts_whose_names_are_alike_are_all_written(
+    make_exchange: MakeExchange, write: Write, tmp_path: Path
+) -> None:
+    path, parts = (
+        write(*(make_exchange(model=name) for name in ("a b", "a/b", "a-b-2", "A-B"))),
+        tmp_path / "parts",
+    )
+    assert main(["split", str(path), "--into", str(parts)]) == 0
+    assert {file.stem for file in parts.iterdir()} == {"a-b", "a-b-2", "a-b-2-2", "A-B-3"}
+
+
 @pytest.mark.parametrize("by", ["upstream", "dialect", "path", "day", "state"])
 def test_split_by(by: str, path: Path, tmp_path: Path) -> None:
     assert main(["split", str(path), "--into", str(tmp_path / "parts"), "--by", by]) == 0
