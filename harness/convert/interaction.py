@@ -16,6 +16,7 @@ from harness.convert.cutting import cut
 from harness.core.dates import text_of
 from harness.core.encoding import decode_body, encoding_of
 from harness.core.exchange import Exchange, Headers, Request, Response, State
+from harness.core.variables import upstream_of
 
 CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 FRAMING = ("transfer-encoding", "connection", "keep-alive")
@@ -51,7 +52,7 @@ def exchange_of(found: Interaction) -> Exchange:
         raise ValueError(f"the URL {found.url!r} is not absolute")
     headers, _ = fitted(found.request_headers, found.request_body, decoded=None)
     request = Request(found.method.upper(), found.url, headers, found.request_body, found.http_version)
-    common = {"started_at": found.started_at, "upstream": parts.hostname, "timing_known": False}
+    common = {"started_at": found.started_at, "upstream": upstream_of(parts.hostname), "timing_known": False}
     if found.status is None:
         return Exchange(request, None, State.CONNECT_FAILED, error=found.error, **common)  # type: ignore[arg-type]
     kept = tuple(each for each in found.response_headers if each[0].lower() not in FRAMING)

@@ -141,6 +141,8 @@ class Library[T]:
         elif not groups:
             name, bare = self.without_name(request)
             groups = self.groups.get(self.key(bare), {}) if name else {}
+            if groups and name not in groups and "" not in groups:
+                return self.elsewhere(bare, name, sorted(groups))
             groups = {name: groups[name]} if name in groups else {}
         if not groups:
             masked = self.knowing.request(request)

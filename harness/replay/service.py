@@ -6,6 +6,7 @@ It says nothing, and leaves signals and the process alone: those are of whoever 
 """
 
 import asyncio
+import errno
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -43,6 +44,8 @@ from harness.replay.site import Site, Terms, endpoint, refused
 from harness.replay.write_log import WriteLog
 
 BACKLOG = 4096
+PORT_ERRORS = (errno.EADDRINUSE, errno.EACCES)
+"""What is wrong with the port; of all else the host is at fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +279,8 @@ async def listen(
 
 def cannot_listen(host: str, port: int, option: str, error: OSError) -> BadInput:
     """What to tell a user whose port cannot be opened."""
-    return BadInput(f"cannot listen on {host}:{port}: {why(error)}; try --{option} 0")
+    other = f"--{option} 0" if error.errno in PORT_ERRORS else "--host 127.0.0.1"
+    return BadInput(f"cannot listen on {host}:{port}: {why(error)}; try {other}")
 
 
 def why(error: OSError) -> str:

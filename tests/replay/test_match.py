@@ -85,6 +85,7 @@ def test_two_upstreams_with_different_requests_need_no_name() -> None:
     assert labels(made, request(b"2")) == ["2"]
     assert labels(made, request(b"2", path="/b" + PATH)) == ["2"]
     assert labels(made, request(b"2", path="/a" + PATH)) == [None]
+    assert miss(made, request(b"2", path="/a" + PATH)).reason == "recorded at b, not at a"
 
 
 def test_a_path_that_only_looks_like_a_name_is_its_own() -> None:
