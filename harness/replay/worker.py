@@ -8,12 +8,14 @@ import asyncio
 import os
 import signal
 import socket
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 
 from harness.replay.answers import Recorded
 from harness.replay.connection import Connection
+from harness.replay.desk import too_long
 from harness.replay.errand import Asked, Reply, errands
 from harness.replay.guard import Guard
 from harness.replay.match import Library
@@ -84,6 +86,8 @@ class Questions:
 
     async def ask(self, asked: Asked) -> Reply:
         """Ask for a page."""
+        if refused := too_long(asked):
+            return refused
         number = next(self.numbers)
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self.open[number] = future
@@ -154,5 +158,8 @@ def process(work: Work, talk: socket.socket, clients: socket.socket, others: lis
             one.close()
         run(work, talk, clients)
         code = 0
+    except Exception:
+        traceback.print_exc()
+        raise
     finally:
         os._exit(code)
