@@ -8,6 +8,7 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from harness.replay.match import Library
 from harness.replay.messages import Line, Message, Page
 from harness.replay.service import Ears, Service, Settings, loop_factory
 from harness.replay.shared import Shared
+
+NO_FILE = "harness replay: a connection is dropped: no file is left for it; raise the limit (ulimit -Hn)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,8 @@ class Entrance:
                 return
             for fd in files:
                 self.welcome(socket.socket(fileno=fd))
+            if not files:
+                print(NO_FILE, file=sys.stderr, flush=True)
 
     def welcome(self, client: socket.socket) -> None:
         """Serve a client."""
