@@ -117,9 +117,9 @@ class Speed(Document):
     speed: Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-type Resettable = Literal["cursors", "journal", "counters", "faults"]
-"""What can begin again: repeats; the lists of requests; what metrics count; the rules of the start."""
-RESETTABLE: tuple[Resettable, ...] = ("cursors", "journal", "counters", "faults")
+type Resettable = Literal["cursors", "journal", "counters", "faults", "limits"]
+"""What can begin again: repeats; the lists of requests; what metrics count; the first rules; limits."""
+RESETTABLE: tuple[Resettable, ...] = ("cursors", "journal", "counters", "faults", "limits")
 
 
 class Reset(Document):

@@ -119,6 +119,11 @@ class Books:
         """The rules of the start, which did nothing yet."""
         self.door.faults.rule_by(self.door.faults.at_start, round_)
 
+    def reset_limits(self, _round: int) -> None:
+        """Nobody used anything of a limit yet."""
+        if self.door.gate:
+            self.door.gate.limiter.reset()
+
 
 LATENESS: frozenset[Part] = frozenset({"lateness"})
 
@@ -127,4 +132,5 @@ RESETS: Mapping[Resettable, Callable[[Books, int], None]] = {
     "journal": Books.reset_journal,
     "counters": Books.reset_counters,
     "faults": Books.reset_faults,
+    "limits": Books.reset_limits,
 }

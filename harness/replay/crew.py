@@ -44,6 +44,8 @@ GRACE_S = 5.0
 """How long a worker may take to end before it is killed."""
 RETRY_S = 0.005
 """When to look again for a worker that can take a connection."""
+SHARED = ("cursors", "limits")
+"""What begins again for all workers at once."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 type Program = Callable[[str], Awaitable[int]]
@@ -303,7 +305,9 @@ class Crew:
             self.work.shared.reset()
         if order.session is not None:
             self.work.shared.reset(order.session)
-        own = tuple(what for what in order.reset if what != "cursors")
+        if "limits" in order.reset:
+            self.work.shared.reset_limits()
+        own = tuple(what for what in order.reset if what not in SHARED)
         theirs = order.model_copy(update={"reset": own, "session": None})
         self.facts.learn(order)
         await self.of_all([Message(id=next(self.numbers), order=theirs) for _ in self.workers])

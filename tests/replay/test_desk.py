@@ -13,6 +13,7 @@ from harness.core.histogram import Histogram
 from harness.replay.connection import Answer
 from harness.replay.desk import BODY_LIMIT, PAGES, Facts
 from harness.replay.door import Door
+from harness.replay.gate import Limits
 from tests.replay.doors import CHAT, asking, body, door, head, outcome_of, statuses
 
 DOCS = Path(__file__).parents[2] / "docs" / "admin.md"
@@ -156,7 +157,7 @@ def test_a_reset_begins_again_and_the_sum_at_the_end_is_whole() -> None:
 
 @pytest.mark.parametrize(
     ("what", "repeat", "count"),
-    [("cursors", "1", 5), ("journal", "2", 5), ("counters", "2", 0), ("faults", "2", 5)],
+    [("cursors", "1", 5), ("journal", "2", 5), ("counters", "2", 0), ("faults", "2", 5), ("limits", "2", 5)],
 )
 def test_a_reset_of_one_thing_leaves_the_others(what: str, repeat: str, count: int) -> None:
     one = busy()
@@ -165,6 +166,13 @@ def test_a_reset_of_one_thing_leaves_the_others(what: str, repeat: str, count: i
     assert found["count"] == count
     assert bool(found["requests"]) == (what != "journal")
     assert one.answer(asking()).label == repeat
+
+
+def test_a_limit_can_begin_again() -> None:
+    one = door(limits=Limits(requests=1))
+    assert statuses(one, asking(), asking()) == ["200", "429"]
+    told(one, "reset", "POST", {"what": ["limits"]})
+    assert statuses(one, asking(), asking()) == ["200", "429"]
 
 
 @pytest.mark.parametrize(
