@@ -45,7 +45,7 @@ lint: $(READY) ## ruff, mypy, and the layers of the packages
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/mypy loadtests
-	$(BIN)/mypy --python-version 3.12 $(addprefix -p harness.,authority cli client convert core kernel_stamps probe pytest_plugin replay report store testing verify)
+	$(BIN)/mypy --python-version 3.12 $(addprefix -p harness.,authority cli client convert core kernel_stamps probe project pytest_plugin replay report store testing verify)
 	$(BIN)/lint-imports
 
 docs: $(READY) ## write the pages of docs/ that say what the code says

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from harness.core.derive import derive
 from harness.core.exchange import Exchange, Request, Response
@@ -19,6 +20,10 @@ from harness.store.writer import RecordingWriter
 type MakeExchange = Callable[..., Exchange]
 type Write = Callable[..., Path]
 type FolderState = Callable[[Path], dict[str, tuple[int, int, str]]]
+
+settings.register_profile("steady", settings.default, deadline=None)
+settings.load_profile("steady")
+"""A machine that is busy is no defect."""
 
 MS = 1_000_000
 USAGE = {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8}

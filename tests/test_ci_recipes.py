@@ -16,7 +16,7 @@ FOLDER = Path(__file__).parents[1] / "docs" / "ci"
 PAGE = FOLDER.with_suffix(".md")
 FILES = sorted(FOLDER.glob("*.y*ml"))
 DOCKERFILE = (FOLDER / "Dockerfile").read_text("utf-8").replace("\\\n", "")
-STARTS = re.compile(r"(?:^|[|;&\"]|\benv -u CI |--no-run-if-empty |xargs -0 )\s*(harness .*|pytest .*)$")
+STARTS = re.compile(r"(?:^|[|;&\"]|\benv -u CI |--no-run-if-empty )\s*(harness .*|pytest .*)$")
 
 
 def loaded(path: Path) -> Any:
@@ -72,6 +72,18 @@ def test_steps_of_github_do_one_thing_each(name: str) -> None:
     keyed = [step for step in job["steps"] if "OPENAI_API_KEY" in step.get("env", {})]
     assert all(step["env"]["OPENAI_API_KEY"] == "${{ secrets.OPENAI_API_KEY }}" for step in keyed)
     assert len(keyed) == (2 if "record" in name else 0)
+
+
+def test_a_test_that_fails_on_new_answers_keeps_nothing_from_being_recorded() -> None:
+    (job,) = loaded(FOLDER / "github-record.yml")["jobs"].values()
+    (step,) = (step for step in job["steps"] if step.get("continue-on-error"))
+    recorded = [
+        line
+        for line in step["run"].splitlines()
+        if "--harness-record-mode" in line or "--record-mode" in line
+    ]
+    assert len(recorded) == 2
+    assert all(line.endswith("|| status=$?") for line in recorded)  # GitHub's shell ends at what fails
 
 
 def test_the_image_is_not_root_and_runs_a_replay() -> None:

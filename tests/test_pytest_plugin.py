@@ -252,7 +252,7 @@ def test_what_is_wrong_is_told_in_a_line(
             "harness: *test_missing.db does not exist: *--harness-record-mode once records it",
             "harness: *test_broken.jsonl*",
             "harness: the marker has no argument 'sped'; there are record_mode, speed, *",
-            "harness: the marker's speed: Input should be greater than or equal to 0",
+            "harness: the marker's speed: should be greater than or equal to 0",
             "harness: allowed host '[*]' is no regular expression: *",
         ]
     )
@@ -266,6 +266,7 @@ def test_rules_order_and_faults_are_those_of_replay(
     path = keep("known", line("/v1/a?user=1", "first"), line("/v1/a?user=1", "then"))
     path.with_name("beside.jsonl").write_text(path.read_text())
     path.with_name("beside.match.toml").write_text('ignore = ["query.user"]')
+    pytester.makepyprojecttoml('[tool.harness.replay]\nignore = ["query.page"]\nspeed = 3')
     pytester.makepyfile(
         test_it="""
         import pytest
@@ -280,6 +281,8 @@ def test_rules_order_and_faults_are_those_of_replay(
 
         @ask_for(ignore=["query.user"])
         def test_ignored(ask): assert ask("/a?user=2") == "first"
+
+        def test_rules_of_the_project(ask): assert ask("/a?user=1&page=2") == "first"
 
         @ask_for("recordings/test_it/beside.jsonl")
         def test_rules_beside(ask): assert ask("/a?user=2") == "first"
@@ -305,7 +308,7 @@ def test_rules_order_and_faults_are_those_of_replay(
         """
     )
     result = run("--harness-strict")
-    result.assert_outcomes(passed=7, errors=2)
+    result.assert_outcomes(passed=8, errors=2)
     result.stdout.fnmatch_lines(
         [
             "harness: the marker's match_on.1: 'colour' cannot be compared*",
@@ -440,7 +443,7 @@ def test_the_network_is_blocked_when_asked(pytester: pytest.Pytester, run: Run) 
         def test_allowed_by_setting(): assert not refused("192.0.2.7")
         def test_loopback(): assert not refused("127.0.0.1")
 
-        @pytest.mark.harness_block_network(allowed_hosts=[r"192\\.0\\.2\\.1"])
+        @pytest.mark.harness_block_network(allowed_hosts=r"192\\.0\\.2\\.1")
         def test_allowed_by_marker(): assert not refused("192.0.2.1")
 
         def test_fails():

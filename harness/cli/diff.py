@@ -77,10 +77,10 @@ def print_pairs(found: "Sequence[Pair]") -> None:
 
 def lines_of(pair: "Pair") -> Iterable[str]:
     """The differences of a pair, under what it is."""
-    told = [("request", each) for each in pair.request] + [("answer", each) for each in pair.answer]
-    if told and pair.before and pair.after:
+    named = [("request", each) for each in pair.request] + [("answer", each) for each in pair.answer]
+    if named and pair.before and pair.after:
         yield f"\n{pair.before.id} -> {pair.after.id}: {visible(pair.before.where)}"
-        yield from (f"  {part} {each.where}: {each.recorded} -> {each.requested}" for part, each in told)
+        yield from (f"  {part} {each.where}: {each.recorded} -> {each.requested}" for part, each in named)
 
 
 def row_of(pair: "Pair") -> dict[str, Any]:

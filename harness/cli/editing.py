@@ -28,6 +28,8 @@ Output = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="List what would go, and change nothing.")]
 
+Json = Annotated[bool, typer.Option("--json", help="With --dry-run: print a JSON list.")]
+
 
 def listing_of(recording: Path) -> "list[Listed]":
     """The exchanges of a recording at a glance."""
@@ -85,15 +87,23 @@ def ends_of(word: str) -> tuple[int, int]:
 
 
 def take_out(
-    recording: Path, rows: "list[Listed]", going: Collection[int], output: Path | None, *, dry: bool
+    recording: Path,
+    rows: "list[Listed]",
+    going: Collection[int],
+    output: Path | None,
+    *,
+    dry: bool,
+    as_json: bool,
 ) -> None:
     """Write the recording without some of its exchanges and say so; dry, only list them."""
     from harness.cli.ls import COLUMNS, row_of  # noqa: PLC0415
     from harness.cli.output import print_rows  # noqa: PLC0415
     from harness.store.editing import without  # noqa: PLC0415
 
+    if as_json and not dry:
+        raise BadInput("--json lists what would go: add --dry-run")
     if dry:
-        print_rows(COLUMNS, [row_of(row) for row in rows if row.id in going], as_json=False)
+        print_rows(COLUMNS, [row_of(row) for row in rows if row.id in going], as_json=as_json)
         return
     without(recording, going, output or recording)
     left = counted(len(rows) - len(going), "exchange")

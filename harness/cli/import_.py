@@ -49,21 +49,30 @@ def import_(
         typer.Option("--timing-from", help="Recording from which to draw times for what has none."),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Chance of --timing and --timing-from.")] = 0,
+    redact: Annotated[
+        bool, typer.Option("--redact", help="Mask secrets before they are stored, as the recorder does.")
+    ] = False,
 ) -> None:
     """Store the exchanges of files as a capture of its own.
 
-    Nothing is written if one is damaged. Nothing is redacted: files are taken as they are. Other
+    Nothing is written if one is damaged. Nothing is redacted unless asked: files are taken as they are. Other
     tools keep no time of a chunk, so that their exchanges are replayed at once, unless times are
     given; those are played, but never counted as measured.
     """
+    from harness.cli.redact import redactor_of  # noqa: PLC0415
+    from harness.cli.redact_options import masked_line  # noqa: PLC0415
     from harness.convert.formats import Format  # noqa: PLC0415
+    from harness.core.redaction import Rules  # noqa: PLC0415
     from harness.store.writer import append  # noqa: PLC0415
 
     kinds = [(file, kind_of(file) if form is None else Format(form)) for file in files]
     source = source_of(timing, timing_from, seed)
     count = sum(1 for _ in exchanges_of(kinds, source))
-    append(exchanges_of(kinds, source_of(timing, timing_from, seed)), db)
+    redactor = redactor_of(Rules.default()) if redact else None
+    masked = append(exchanges_of(kinds, source_of(timing, timing_from, seed)), db, redactor)
     print(f"{db}: {counted(count, 'exchange')}", file=sys.stderr)
+    if masked:
+        print(masked_line(masked, as_json=False, by="harness import"), file=sys.stderr)
 
 
 def kind_of(file: Path) -> "Format":

@@ -1,7 +1,8 @@
 """`harness record`: record the traffic between programs and LLM APIs."""
 
+import os
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import nullcontext
 from datetime import datetime
 from importlib.util import find_spec
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from harness.cli.proxy_mode import WayIn
     from harness.load.gpu.source import Asked
     from harness.record.supervisor import Outcome, Program
+    from harness.record.upstream import Upstream
 
 PORT = 8080
 FOLDER = Path("recordings")
@@ -142,7 +144,7 @@ def record(
         limit=queue_size(max_queue),
         policy=on_storage_failure,
         check=check_command(as_json=as_json) if validate else (),
-        upstream_ca=certificates(upstream_ca),
+        upstream_ca=trusted(upstream_ca, with_tls=mode is Mode.PROXY or speaks_tls(upstreams)),
         forward=Forwarding(way.authority.file, way.hosts, way.exports) if way else None,
         stats_s=STATS_S if stats else 0.0,
     )
@@ -183,17 +185,30 @@ def way_of(mode: Mode, allow_host: list[str] | None, ca_dir: Path | None, named:
     return None
 
 
-def certificates(path: Path | None) -> Path | None:
-    """The file of `--upstream-ca`, once it is sure that it holds certificates."""
-    if path is None:
+def speaks_tls(upstreams: "Iterable[Upstream]") -> bool:
+    """Whether one of them must be verified."""
+    return any(one.scheme == "https" for one in upstreams)
+
+
+def trusted(upstream_ca: Path | None, *, with_tls: bool) -> Path | None:
+    """The file of `--upstream-ca`, once it is sure that it and that of SSL_CERT_FILE hold certificates."""
+    everywhere = os.environ.get("SSL_CERT_FILE")
+    if everywhere and with_tls:
+        check_certificates("SSL_CERT_FILE", Path(everywhere))
+    if upstream_ca is None:
         return None
+    check_certificates("--upstream-ca", upstream_ca)
+    return upstream_ca.absolute()
+
+
+def check_certificates(name: str, path: Path) -> None:
+    """BadInput, which names the setting, for a file without certificates."""
     try:
         create_default_context(cafile=path)
     except SSLError:
-        raise BadInput(f"--upstream-ca {path}: there are no certificates in PEM form in it") from None
+        raise BadInput(f"{name} {path}: there are no certificates in PEM form in it") from None
     except OSError as error:
-        raise BadInput(f"--upstream-ca {path}: {error.strerror or error}") from None
-    return path.absolute()
+        raise BadInput(f"{name} {path}: {error.strerror or error}") from None
 
 
 def program_on(program: list[str] | None, way: "WayIn | None") -> "Program | None":

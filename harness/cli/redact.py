@@ -27,15 +27,19 @@ def redact(
 ) -> None:
     """Mask the secrets of a recording, as the recorder does, by its default rules and by these.
 
-    Masked are also the values of this environment's *_API_KEY variables. Masks keep length and form, so
+    Masked are also the values of this environment's *_API_KEY variables, and wherever they stand the
+    credentials that the recording's own headers and queries show. Masks keep length and form, so
     that times stay true; replay applies the same rules to requests. `harness scan` says what is left.
     """
     from harness.store.editing import changed  # noqa: PLC0415
+    from harness.store.open import open_recording  # noqa: PLC0415
 
     rules = redact_options.rules(
         redact_header, redact_query, redact_field, redact_json, redact_pattern, email=redact_email
     )
     redactor = redactor_of(rules)
+    with open_recording(recording) as opened:
+        redactor.learn_all(opened.exchanges())
     tallies: dict[int, Tally] = defaultdict(Counter)
 
     def masked(exchange: "Exchange") -> "Exchange":

@@ -1,6 +1,5 @@
 """The options of `harness replay` that say which request gets which answer: rules, order, sessions."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +88,9 @@ class Said:
     fuzzy: float | None
 
     def given(self) -> dict[str, Any]:
-        """What was given, by the names of the rules."""
+        """What was given, by the names of the rules. BadInput: a default has no value."""
+        from harness.core.matching.rules import default_in  # noqa: PLC0415
+
         said = {
             "match_on": self.match_on,
             "ignore": self.ignore,
@@ -105,28 +106,16 @@ def rules_from(recordings: Sequence[Path], said: Said) -> "MatchRules":
     """The rules beside the recordings, with what the options say. BadInput: a rule is none."""
     from pydantic import ValidationError  # noqa: PLC0415
 
-    from harness.core.matching.rules import over  # noqa: PLC0415
+    from harness.core.matching.rules import over, words_of  # noqa: PLC0415
     from harness.replay.rules_file import rules_beside  # noqa: PLC0415
 
     beside = rules_beside(recordings)
     try:
         return over(beside, said.given())
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        option = str(first["loc"][0]).replace("_", "-")
-        option = "default" if option == "defaults" else option
-        raise BadInput(f"--{option}: {first['msg'].removeprefix('Value error, ')}") from None
-
-
-def default_in(text: str) -> tuple[str, Any]:
-    """The path and the value of `--default`. BadInput: there is no value, or it is no JSON."""
-    path, equals, value = text.partition("=")
-    if not equals:
-        raise BadInput(f"--default {text!r} names no value: write it as PATH=JSON, for example /stream=false")
-    try:
-        return path.strip(), json.loads(value)
-    except ValueError:
-        raise BadInput(f"--default {text!r}: {value!r} is no JSON: text stands in double quotes") from None
+        name, _, words = words_of(error).partition(":")
+        option = name.partition(".")[0]
+        raise BadInput(f"--{'default' if option == 'defaults' else option}:{words}") from None
 
 
 def order_from(repeat: Repeat, seed: int) -> "Order":

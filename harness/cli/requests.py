@@ -54,7 +54,7 @@ def check_of(checker: Checker, overlays: dict[str, str], upstreams: frozenset[st
             if finding.severity(Profile.COMPATIBLE) is Severity.ERROR
         ]
         more = [f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
-        return Wrong(route.dialect, visible("; ".join([*found[:SHOWN], *more]))) if found else None
+        return Wrong(visible("; ".join([*found[:SHOWN], *more]))) if found else None
 
     return check
 

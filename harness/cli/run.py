@@ -79,6 +79,8 @@ def renew(db: Path, upstreams: Sequence[str], program: Sequence[str]) -> int:
         return code  # the recorder has said why
     kept = renewal.finish(lost=code == NotRecorded.exit_code)
     if kept is None:
+        made = f"{db} is recorded" if db.exists() else f"nothing was asked, so {db} is not made"
+        print(f"harness run: {made}", file=sys.stderr)
         return code
     print(f"harness run: {kept}", file=sys.stderr)
     return code or NotRecorded.exit_code

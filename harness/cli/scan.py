@@ -116,7 +116,9 @@ def leaks(
     rules = Rules.default()
     for own in recording.rules():
         rules |= own
-    scanner = Scanner(Redactor(rules, RunSecrets(secrets_of(os.environ))))
+    redactor = Redactor(rules, RunSecrets(secrets_of(os.environ)))
+    redactor.learn_all(recording.exchanges())
+    scanner = Scanner(redactor)
     for capture in recording.captures():
         for name, url in capture.upstreams.items():
             yield from scanner.text(0, f"capture {capture.id} upstream {name}", url)

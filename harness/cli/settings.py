@@ -6,7 +6,6 @@ environment. The command line comes before the environment, that before the file
 default. The models that check them are made from the commands themselves, so they cannot drift.
 """
 
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from inspect import Parameter, signature
@@ -17,11 +16,10 @@ import typer
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from harness.core.errors import BadInput
+from harness.project import project_file, table_of
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
-
-PROJECT = "pyproject.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,24 +91,6 @@ def model_of(command: str, function: Callable[..., Any]) -> type[BaseModel]:
     return create_model(command, __config__=ConfigDict(extra="forbid"), **fields)
 
 
-def project_file(start: Path) -> Path | None:
-    """The nearest pyproject.toml with a `[tool.harness]`, from a folder upwards."""
-    for folder in (start, *start.parents):
-        path = folder / PROJECT
-        if path.is_file() and table_of(path) is not None:
-            return path
-    return None
-
-
-def table_of(path: Path) -> Any:
-    """`[tool.harness]` of a file; None where there is none (BadInput: not TOML)."""
-    try:
-        tools = tomllib.loads(path.read_text(encoding="utf-8")).get("tool")
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{path}: {error}") from error
-    return tools.get("harness") if isinstance(tools, dict) else None
-
-
 def from_project(commands: Commands, path: Path) -> dict[str, dict[str, Any]]:
     """The settings in a file by command and option (BadInput: unknown names, wrong types)."""
     table = table_of(path)
@@ -128,7 +108,9 @@ def checked(commands: Commands, path: Path, command: str, settings: object) -> d
         raise BadInput(f"{where} is no table")
     dashed = {name.replace("_", "-"): value for name, value in settings.items()}
     if found := fault(commands, command, dashed):
-        raise BadInput(f"{where} {'.'.join(map(str, found['loc']))}: {found['msg']}")
+        unknown = found["type"] == "extra_forbidden"
+        what = f"there is no such option: 'harness {command} --help' lists them" if unknown else found["msg"]
+        raise BadInput(f"{where} {'.'.join(map(str, found['loc']))}: {what}")
     return dashed
 
 

@@ -2,9 +2,9 @@
 
 import re
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterable
 from enum import StrEnum
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -74,13 +74,14 @@ def parts_of(rows: "Iterable[Listed]", by: By) -> dict[str, set[int]]:
 
 def named(parts: dict[str, set[int]]) -> dict[str, set[int]]:
     """The parts by names that files can have; two that would have the same one get numbers."""
-    stems = {shared: UNSAFE.sub("-", shared).strip("-.")[:LONGEST] or "part" for shared in parts}
-    seen: Counter[str] = Counter()
+    taken: set[str] = set()
     found = {}
     for shared, ids in parts.items():
-        stem = stems[shared]
-        seen[stem.lower()] += 1  # some file systems do not tell cases apart
-        found[stem if seen[stem.lower()] == 1 else f"{stem}-{seen[stem.lower()]}"] = ids
+        stem = UNSAFE.sub("-", shared).strip("-.")[:LONGEST] or "part"
+        names = chain([stem], (f"{stem}-{number}" for number in count(2)))
+        name = next(name for name in names if name.lower() not in taken)
+        taken.add(name.lower())  # some file systems do not tell cases apart
+        found[name] = ids
     return found
 
 

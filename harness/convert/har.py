@@ -18,7 +18,7 @@ from harness.convert.interaction import Interaction, date_of
 from harness.convert.vcr import base64_of
 from harness.core.canonical import plain_body
 from harness.core.encoding import encoding_of
-from harness.core.exchange import Exchange, Headers, header
+from harness.core.exchange import BODILESS, Exchange, Headers, header
 
 VERSIONS = {"": "HTTP/1.1", "UNKNOWN": "HTTP/1.1", "H2": "HTTP/2.0", "HTTP/2": "HTTP/2.0", "H3": "HTTP/3.0"}
 """What tools write in place of a version, in capitals."""
@@ -117,8 +117,17 @@ def interaction_of(entry: Entry) -> Interaction:
         response_body=body_of(answered.content.text, answered.content.encoding),
         started_at=date_of(entry.startedDateTime),
         http_version=version_of(answered.httpVersion or asked.httpVersion),
+        decoded=True if answered.content.encoding != "base64" else None,
+        truncated=lacks_body(entry),
         error=None if came else answered.error or "no answer came",
     )
+
+
+def lacks_body(entry: Entry) -> bool:
+    """Whether the answer had a body that the file left out, as browsers do that had no room for it."""
+    content = entry.response.content
+    bodiless = entry.request.method.upper() == "HEAD" or entry.response.status in BODILESS
+    return content.size > 0 and not content.text and not bodiless
 
 
 def headers_of(found: Iterable[Named]) -> Headers:
@@ -143,7 +152,9 @@ def body_of(text: str | None, encoding: str | None) -> bytes:
     if encoding != "base64":
         return text.encode("utf-8", "surrogateescape")
     pieces = json.loads(text) if text.startswith("[") else [text]
-    return b"".join(base64_of(piece) for piece in pieces)
+    if not all(isinstance(piece, str) for piece in pieces):
+        raise ValueError("a body that is a list holds more than texts of base64")
+    return b"".join(map(base64_of, pieces))
 
 
 def version_of(name: str) -> str:

@@ -5,15 +5,20 @@ changed is put right as far as the rest of the interaction tells: a body that wa
 `content-encoding`, and a length that does not fit is corrected; both make it `rewritten`.
 """
 
+import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from harness.convert.cutting import cut
 from harness.core.dates import text_of
 from harness.core.encoding import decode_body, encoding_of
 from harness.core.exchange import Exchange, Headers, Request, Response, State
+from harness.core.variables import upstream_of
 
+CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 FRAMING = ("transfer-encoding", "connection", "keep-alive")
 """Response headers about a connection that is long gone; the replay server has its own."""
 
@@ -47,7 +52,7 @@ def exchange_of(found: Interaction) -> Exchange:
         raise ValueError(f"the URL {found.url!r} is not absolute")
     headers, _ = fitted(found.request_headers, found.request_body, decoded=None)
     request = Request(found.method.upper(), found.url, headers, found.request_body, found.http_version)
-    common = {"started_at": found.started_at, "upstream": parts.hostname, "timing_known": False}
+    common = {"started_at": found.started_at, "upstream": upstream_of(parts.hostname), "timing_known": False}
     if found.status is None:
         return Exchange(request, None, State.CONNECT_FAILED, error=found.error, **common)  # type: ignore[arg-type]
     kept = tuple(each for each in found.response_headers if each[0].lower() not in FRAMING)
@@ -70,7 +75,12 @@ def fitted(headers: Headers, body: bytes, *, decoded: bool | None) -> tuple[Head
 
 
 def is_encoded(headers: Headers, body: bytes) -> bool:
-    """Whether a body is encoded as its headers say."""
+    """Whether a body is encoded as its headers say.
+
+    Text is not, though the first bytes of some are those of a deflate or Brotli stream as well.
+    """
+    if is_text(body):
+        return False
     try:
         decode_body(encoding_of(headers), body)
     except ValueError:
@@ -78,9 +88,28 @@ def is_encoded(headers: Headers, body: bytes) -> bool:
     return True
 
 
-def date_of(text: str) -> str:
-    """A date in UTC; empty where it is none."""
+def is_text(body: bytes) -> bool:
+    """Whether a body is UTF-8 without control characters, which all encodings have from their first bytes on.
+
+    >>> is_text(b"[1, 2]"), is_text(b"\\x1f\\x8b")
+    (True, False)
+    """
+    if CONTROL.search(body):
+        return False
     try:
-        return text_of(datetime.fromisoformat(text).astimezone(UTC))
-    except ValueError:
-        return ""
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def date_of(text: str) -> str:
+    """A date of ISO 8601, or one of HTTP as Ruby's VCR writes it, in UTC; empty where it is none.
+
+    >>> date_of("Tue, 01 Nov 2011 04:58:44 GMT")
+    '2011-11-01T04:58:44.000000Z'
+    """
+    for read in (datetime.fromisoformat, parsedate_to_datetime):
+        with suppress(ValueError, OverflowError):
+            return text_of(read(text).astimezone(UTC))
+    return ""

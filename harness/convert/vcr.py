@@ -16,6 +16,8 @@ from pydantic import BaseModel, model_validator
 
 from harness.convert.interaction import Interaction, date_of
 from harness.core.exchange import Exchange, Headers
+from harness.core.json_text import healed
+from harness.core.url import plain_url
 
 Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 """libyaml's, where it is there: ten times as fast."""
@@ -48,7 +50,15 @@ def bytes_of(value: Any) -> bytes:
         case {"string": text}:
             return bytes_of(text)
         case _:
-            return json.dumps(value, ensure_ascii=False).encode()
+            return json_of(value)
+
+
+def json_of(value: Any) -> bytes:
+    """JSON that was parsed, as a body. ValueError: it is none, as a date of YAML is not."""
+    try:
+        return json.dumps(value, ensure_ascii=False).encode()
+    except TypeError as error:
+        raise ValueError(f"a body is no JSON: {error}") from None
 
 
 def base64_of(text: str) -> bytes:
@@ -66,7 +76,10 @@ class Message(BaseModel):
     @property
     def content(self) -> bytes:
         """The body."""
-        return bytes_of(self.body if self.parsed_body is None else self.parsed_body)
+        if self.parsed_body is None:
+            return bytes_of(self.body)
+        is_text = isinstance(self.parsed_body, str)
+        return bytes_of(self.parsed_body) if is_text else json_of(self.parsed_body)
 
 
 class Asked(Message):
@@ -165,7 +178,7 @@ def interaction_object(exchange: Exchange) -> dict[str, Any]:
     return {
         "request": {
             "method": request.method,
-            "uri": request.url,
+            "uri": plain_url(request.url),
             "body": text_or_bytes(request.body),
             "headers": listed(request.headers),
         },
@@ -178,11 +191,11 @@ def interaction_object(exchange: Exchange) -> dict[str, Any]:
 
 
 def listed(headers: Headers) -> dict[str, list[str]]:
-    """Headers as VCR.py has them: each name once, as it was written first."""
+    """Headers as VCR.py has them: each name once, as it was written first; YAML holds no broken UTF-8."""
     names: dict[str, str] = {}
     found: dict[str, list[str]] = {}
     for name, value in headers:
-        found.setdefault(names.setdefault(name.lower(), name), []).append(value)
+        found.setdefault(names.setdefault(name.lower(), healed(name)), []).append(healed(value))
     return found
 
 

@@ -6,7 +6,7 @@ API here knows is worded as OpenAI words it, which most others copy.
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from http.client import responses as reasons
 
@@ -73,6 +73,20 @@ def error_body(api: Api, status: int, message: str, kind: str | None = None) -> 
     """The body of an error; "": the usual words. `kind`: OpenAI's type where the status does not tell it."""
     words = message or MESSAGES.get(status) or reasons.get(status, "error").lower()
     return json.dumps(FORMS[api](status, f"harness: {words}", kind)).encode()
+
+
+def own_error(
+    api: Api, status: int, message: str, code: str, details: Mapping[str, object] | None = None
+) -> bytes:
+    """The body of an error that only harness has: its `code`, and `details` as `harness`, beside the message.
+
+    Ollama's form has no object around the message, so that both stand at the top of its body.
+    """
+    form = FORMS[api](status, f"harness: {message}", None)
+    error = form["error"]
+    place = error if isinstance(error, dict) else form
+    place |= {"code": code} | ({"harness": details} if details else {})
+    return json.dumps(form).encode()
 
 
 def openai_form(status: int, message: str, kind: str | None) -> dict[str, object]:

@@ -3,6 +3,7 @@
 The law of this file: a request is its fields, name -> value (`harness.core.matching.matcher`).
 """
 
+import json
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -141,9 +142,15 @@ def shortened(one: Any, other: Any) -> tuple[str, str]:
 
 
 def show(value: Any) -> str:
-    """A value as text on one line; strings in quotes, so that `1` and `"1"` differ."""
+    """A value as text on one line, as JSON has it; strings in quotes, so that `1` and `"1"` differ.
+
+    >>> show(True), show(None), show("a"), show(0.5)
+    ('true', 'null', '"a"', '0.5')
+    """
     if value is ABSENT:
         return "nothing"
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
     return f'"{visible(value)}"' if isinstance(value, str) else str(value)
 
 

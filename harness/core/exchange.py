@@ -16,6 +16,9 @@ type Headers = tuple[tuple[str, str], ...]
 """Names as they were written, values as text (UTF-8 with surrogate escapes), in their order."""
 
 
+BODILESS = (204, 304)
+"""Statuses whose responses end with their head (RFC 9112, 6.3)."""
+
 PATH = re.compile("[/?]")
 """Where the authority of a URL ends (RFC 3986, 3.2)."""
 

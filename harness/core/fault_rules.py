@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from harness.core.document import Document
-from harness.core.faults import Count, Fault, checked, fault_of
+from harness.core.faults import UNSPOKEN, Count, Fault, checked, fault_of, written
 
 ITEM = re.compile(r'(?:[^,;"]|"[^"]*")+')
 """A field of a rule in text: commas and semicolons part them, but not within quotes."""
@@ -78,10 +78,8 @@ class Rule:
 
     def words(self) -> str:
         """The rule as it is written in a flag."""
-        fields = self.when.model_dump(mode="json", exclude_defaults=True)
-        return ",".join(
-            [f"kind={self.fault.words()}".replace("; ", ","), *(f"{k}={v}" for k, v in fields.items())]
-        )
+        fields = [*written(self.fault, UNSPOKEN), *written(self.when)]
+        return ",".join([f"kind={self.fault.kind}", *fields])
 
     def fires(self, paths: Sequence[str], model: Callable[[], str]) -> bool:
         """Count a request if it is meant; whether the fault is to be played on it."""

@@ -17,7 +17,7 @@ from harness.core.document import Document
 
 NS_PER_S = 1_000_000_000
 UNITS_NS = {"ms": NS_PER_S // 1000, "s": NS_PER_S, "m": 60 * NS_PER_S}
-DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m)")
+DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m)", re.ASCII)
 LONGEST_NAME = 40
 """Of a name that is none, so much is repeated."""
 LONGEST_NS = 24 * 3600 * NS_PER_S
@@ -91,6 +91,12 @@ def quoted(value: object) -> str:
     return f'"{text}"' if "," in text or ";" in text else text
 
 
+def written(model: Document, unspoken: set[str] | None = None) -> list[str]:
+    """The fields of a model that are not as they always are, each as it is written in a line."""
+    fields = model.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=unspoken)
+    return [f"{name}={quoted(value)}" for name, value in fields.items()]
+
+
 SSE, NDJSON, PLAIN = "SSE", "NDJSON", "plain"
 ANY, STREAMS = (SSE, NDJSON, PLAIN), (SSE, NDJSON)
 
@@ -108,8 +114,7 @@ class Fault(Document):
         >>> Cut(kind="cut", event=3).words()
         'cut; event=3'
         """
-        fields = self.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=UNSPOKEN)
-        return "; ".join([self.kind, *(f"{name}={quoted(value)}" for name, value in fields.items())])
+        return "; ".join([self.kind, *written(self, UNSPOKEN)])
 
 
 class Placed(Fault):

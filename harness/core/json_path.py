@@ -74,7 +74,7 @@ def parse_path(text: str) -> tuple[Step, ...]:
         steps.append(Step(next((key for key in names if key is not None), None), bool(step["deep"])))
         at = step.end()
     if not steps or at < len(rest):
-        raise ValueError(f"json {text!r} is no JSON path: write it like $.messages[*].name or $..account")
+        raise ValueError(f"{text!r} is no JSON path: write it like $.messages[*].name or $..account")
     return tuple(steps)
 
 

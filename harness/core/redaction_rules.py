@@ -192,7 +192,7 @@ class Rules:
         if "" in self.query or "" in self.names:
             raise ValueError(f"{'query' if '' in self.query else 'field'} needs a name, and got an empty one")
         for path in self.paths:
-            parse_path(path)
+            check_path(path)
         for number, pattern in enumerate(self.patterns, 1):
             check_pattern(pattern, number)
 
@@ -211,6 +211,14 @@ class Rules:
         except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"these are no redaction rules: {text[:60]!r}") from error
         return cls(keys=keys, **named, **newer)
+
+
+def check_path(path: str) -> None:
+    """ValueError for what is no JSON path."""
+    try:
+        parse_path(path)
+    except ValueError as error:
+        raise ValueError(f"json {error}") from None
 
 
 def check_pattern(pattern: str, number: int) -> None:

@@ -33,8 +33,17 @@ PATH = re.compile(r"\A(?:~|\.{1,2})?/\w[^/]*/")
 
 PLACEHOLDERS = frozenset(
     ("placeholder", "placeholder-for-replay", "not-needed", "not_needed", "no-key-needed", "no-key-required")
-) | {"sk-no-key-required", "dummy-key", "fake-key", "test-key", "local-key", "lm-studio", "your-api-key"}
-"""What is written where a key is wanted and none is needed."""
+) | {
+    "sk-no-key-required",
+    "dummy-key",
+    "fake-key",
+    "test-key",
+    "local-key",
+    "lm-studio",
+    "your-api-key",
+    "undefined",
+}
+"""What is written where a key is wanted and none is needed, or by JavaScript where none was set."""
 
 PLAIN = re.compile(rb"[A-Za-z0-9_.~-]+")
 """Characters that no URL and no JSON escapes (RFC 3986, 2.3)."""

@@ -6,6 +6,8 @@ no key travels to another provider. Pure: what is in the environment already is 
 
 from collections.abc import Mapping, Sequence
 
+from harness.core.hosts import PROVIDERS, provider_of
+
 BASE_URLS: dict[str, Mapping[str, str]] = {
     "openai": {"OPENAI_BASE_URL": "/v1"},
     "anthropic": {"ANTHROPIC_BASE_URL": ""},
@@ -15,8 +17,11 @@ BASE_URLS: dict[str, Mapping[str, str]] = {
 """Upstream -> the variables that its SDKs read, and what follows the server's URL in them.
 
 `default` is an upstream that nobody named, such as a local server, which may speak both protocols.
-Any other NAME becomes `NAME_BASE_URL`.
+Any other NAME becomes `NAME_BASE_URL`. The host of a known provider counts as its name, any other host as
+`default`: imports name upstreams after hosts (`upstream_of`).
 """
+
+NOBODY = BASE_URLS["default"]
 
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY")
 PLACEHOLDER = "placeholder-for-replay"
@@ -38,10 +43,28 @@ def variables_of(urls: Mapping[str, str]) -> dict[str, str]:
     {'OPENAI_BASE_URL': 'http://127.0.0.1:1/v1'}
     """
     made: dict[str, str] = {}
-    for name in sorted(urls, key=lambda name: name != "default"):  # a named upstream knows better
-        for variable, path in BASE_URLS.get(name.lower(), {base_url_of(name): ""}).items():
+    read = {name: read_of(name) for name in urls}
+    for name in sorted(urls, key=lambda name: read[name] is not NOBODY):  # a named upstream knows better
+        for variable, path in read[name].items():
             made[variable] = urls[name].rstrip("/") + path
     return made
+
+
+def read_of(name: str) -> Mapping[str, str]:
+    """The variables that the SDKs of an upstream read, and what follows the server's URL in them."""
+    known = (provider_of(name) or name).lower()
+    is_host = "." in known or ":" in known or known == "localhost"
+    return BASE_URLS.get(known) or (NOBODY if is_host else {base_url_of(known): ""})
+
+
+def upstream_of(host: str) -> str:
+    """The name of an upstream that only its host is known of: that of the SDKs for it, else the host.
+
+    >>> upstream_of("api.openai.com"), upstream_of("127.0.0.1")
+    ('openai', '127.0.0.1')
+    """
+    provider = PROVIDERS.get(host.lower(), "")
+    return provider if provider in BASE_URLS else host
 
 
 def without_proxy(environment: Mapping[str, str]) -> dict[str, str]:

@@ -17,8 +17,8 @@ from harness.record import http2
 MOST_BYTES = 1024 * 1024
 """Of a client's requests that may wait in its upstreams' connections."""
 
-type Peer = tuple[object, ...]
-"""The address of a client."""
+type Ends = tuple[object, object]
+"""The addresses of a client's connection: its own, which two connections may share, and ours."""
 
 
 class Sluice:
@@ -47,7 +47,7 @@ class Sluice:
             self.is_open.clear()
 
 
-SLUICES: dict[Peer, Sluice] = {}
+SLUICES: dict[Ends, Sluice] = {}
 """Those of the clients that are connected."""
 
 
@@ -64,7 +64,8 @@ class Client(http2.Client):
         buffers = self.h2_conn.stream_buffers
         closed = isinstance(event, events.ConnectionClosed)
         waiting = 0 if closed else sum(len(part.data) for parts in buffers.values() for part in parts)
-        sluice = SLUICES.get(self.context.client.peername)
+        client = self.context.client
+        sluice = SLUICES.get((client.peername, client.sockname))
         if sluice and waiting != self.noted:
             self.noted = waiting
             sluice.note(self.conn.id, waiting)

@@ -13,6 +13,9 @@ from harness.core.errors import BadInput, HarnessError, NotRecorded
 OPTIONS: Sequence[str] = ("-P", "-W", "ignore")
 """No modules from the working directory, which is the user's, and no warnings from libraries."""
 
+LONGEST = 16 * 1024 * 1024
+"""Bytes of a line: what was masked is told by rule, and headers have many names."""
+
 
 class Child:
     """A child process that reads one line of JSON from stdin and answers with lines of JSON.
@@ -35,7 +38,12 @@ class Child:
         """Start `harness.record.NAME` with one more open file, or some more that it is told of later."""
         command = [sys.executable, *OPTIONS, "-m", f"harness.record.{name}", str(descriptor)]
         process = await asyncio.create_subprocess_exec(
-            *command, stdin=PIPE, stdout=PIPE, pass_fds=(descriptor, *more), start_new_session=True
+            *command,
+            stdin=PIPE,
+            stdout=PIPE,
+            limit=LONGEST,
+            pass_fds=(descriptor, *more),
+            start_new_session=True,
         )
         return cls(name, process)
 

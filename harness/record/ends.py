@@ -9,7 +9,7 @@ import re
 from enum import StrEnum
 
 from harness.core.derive import Derived
-from harness.core.exchange import RESET, Response, State, header
+from harness.core.exchange import BODILESS, RESET, Response, State, header
 
 
 class How(StrEnum):
@@ -47,9 +47,6 @@ QUOTED = re.compile("b?'.*'|b?\".*\"", re.DOTALL)
 
 UNKNOWN = "bytes"
 """The dialect of a stream whose terminator nobody knows (`harness.core.dialects`)."""
-
-BODILESS = (204, 304)
-"""Statuses whose responses end with their head (RFC 9112, 6.3)."""
 
 
 def state_of(how: How, message: str, derived: Derived, *, connected: bool, framed: bool) -> State:

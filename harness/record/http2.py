@@ -3,7 +3,8 @@
 
 mitmproxy 12.2 (`proxy/layers/http/_http2.py`, `handle_h2_event`) calls every reset one by the client. It and
 h2 4.3 end all streams at a GOAWAY; but a server that only wants no more requests, as proxies do after so
-many, says how far it has come, and answers those (RFC 9113, 6.8).
+many, says how far it has come, and answers those (RFC 9113, 6.8). And where an upstream breaks off before
+its answer, mitmproxy gives one of its own, a 502; here the client's stream is reset.
 """
 
 from collections.abc import Generator
@@ -12,15 +13,33 @@ from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated, Event
 from hyperframe.frame import Frame, GoAwayFrame
 from mitmproxy.connection import ConnectionState
-from mitmproxy.proxy import commands
+from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers import http
 from mitmproxy.proxy.layers.http import _http2
 from mitmproxy.proxy.layers.http._base import ReceiveHttp
 from mitmproxy.proxy.layers.http._events import ErrorCode, ResponseProtocolError
 
 from harness.record.ends import CLIENT_RESET, GOAWAY, STREAM_RESET
+from harness.record.http1 import BROKEN
 
 type Commands = Generator[commands.Command, object, bool]
+
+
+class Server(_http2.Http2Server):
+    """The side of the client."""
+
+    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """Send a part of an answer, or its end; read on."""
+        if isinstance(event, ResponseProtocolError) and event.code in BROKEN:
+            return self.break_off(event.stream_id)
+        return super()._handle_event(event)  # no generator around it, which would cost every chunk
+
+    def break_off(self, stream: int) -> layer.CommandGenerator[None]:
+        """End an answer as its upstream did, without a word."""
+        if not self.is_closed(stream):
+            self.h2_conn.reset_stream(stream, ErrorCodes.INTERNAL_ERROR)
+            yield commands.SendData(self.conn, self.h2_conn.data_to_send())
 
 
 class Client(_http2.Http2Client):
@@ -74,3 +93,8 @@ def attributed(handling: Commands) -> Commands:
 def name_of(code: ErrorCodes | int | None) -> str:
     """The name of an error code (RFC 9113, 7)."""
     return code.name if isinstance(code, ErrorCodes) else str(code)
+
+
+def install() -> None:
+    """Have mitmproxy use the client's side, in this process; `harness.record.backlog` does the other."""
+    http.Http2Server = Server  # type: ignore[attr-defined]

@@ -21,12 +21,12 @@ def install(sockets: Mapping[int, socket.socket]) -> None:
         port: int,
     ) -> list[asyncio.Server]:
         async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            peer = writer.get_extra_info("peername")
-            sluice = SLUICES[peer] = Sluice(reader)
+            ends = writer.get_extra_info("peername"), writer.get_extra_info("sockname")
+            sluice = SLUICES[ends] = Sluice(reader)
             try:
                 await instance.handle_stream(sluice, writer)  # type: ignore[arg-type]
             finally:
-                SLUICES.pop(peer, None)
+                SLUICES.pop(ends, None)
 
         return [await asyncio.start_server(handle, sock=sockets[port])]
 

@@ -26,7 +26,10 @@ class Kind(StrEnum):
 
     EXCHANGE = "exchange"
     UPLOAD = "upload"
-    """`head["upload"]`: whose; a part of a large request body, which travels ahead of its exchange."""
+    """`head["upload"]`: whose; a part of a large request body, which travels ahead of its exchange.
+
+    `head["open"]`, with the first part of each: whose bodies are under way.
+    """
     FORGET = "forget"
     """`head["upload"]`: whose parts belong to no exchange after all."""
     PASSED = "passed"

@@ -33,7 +33,7 @@ from mitmproxy.master import Master
 from mitmproxy.options import Options
 
 from harness.core.hosts import Hosts
-from harness.record import backlog, http1, listeners
+from harness.record import backlog, http1, http2, listeners
 from harness.record.cost import Meter
 from harness.record.gate import Gate, whole_refusal
 from harness.record.handover import LIMIT, Handover
@@ -124,6 +124,7 @@ class Proxy:
         self.server = proxyserver.Proxyserver()
         self.wires = Wires(self.server)
         http1.install(self.wires)
+        http2.install()
         backlog.install()
 
     async def run(self, end: socket.socket) -> int:
@@ -201,8 +202,8 @@ class Proxy:
         for connection, wire in self.wires.clients():
             client = connection.client
             if client.id in busy:
-                unanswered = busy[client.id] and not client.tls
-                cut(wire, whole_refusal(reason) if unanswered else None)
+                can_be_told = busy[client.id] and not client.tls and client.alpn != b"h2"
+                cut(wire, whole_refusal(reason) if can_be_told else None)
         self.tee.interrupt()
 
 

@@ -117,11 +117,14 @@ class Tee:
     def upload(self, exchange: Open, data: bytes) -> bytes:
         """Send a part of a large request body to the writer, before it goes to the upstream."""
         if data and not exchange.over:
-            self.uploads += not exchange.upload
-            exchange.upload = exchange.upload or self.uploads
+            head: dict[str, Any] = {"kind": Kind.UPLOAD}
+            if not exchange.upload:
+                self.uploads += 1
+                exchange.upload = self.uploads
+                head["open"] = [other.upload for other in self.open.values() if other.upload]
             exchange.uploaded += len(data)
             if exchange.uploaded <= REQUEST_LIMIT:
-                head = {"kind": Kind.UPLOAD, "upload": exchange.upload}
+                head["upload"] = exchange.upload
                 self.send(encode(head, data, array(STAMP), ()))
             else:
                 self.pass_by(exchange, TOO_LARGE, Kind.TROUBLE)
@@ -190,6 +193,7 @@ class Tee:
             "message": message,
             "request": exchange.request,
             "upload": exchange.upload,
+            "uploaded": exchange.uploaded,
             "response": exchange.response,
             "t0": exchange.t0,
             "headers": exchange.headers,

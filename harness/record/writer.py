@@ -140,7 +140,7 @@ class Writer:
             case Kind.EXCHANGE:
                 self.store(message)
             case Kind.UPLOAD:
-                self.uploads[message.head["upload"]].write(message.body)
+                self.take_part(message)
             case Kind.FORGET:
                 self.uploads.pop(message.head["upload"], None)
             case Kind.COST:
@@ -168,10 +168,24 @@ class Writer:
 
     def judged(self, message: Message) -> tuple[Exchange, Derived]:
         """The exchange of a message, masked, with its state, and what follows from it."""
-        if upload := self.uploads.pop(message.head["upload"], None):
-            message = replace(message, body=upload.getvalue())  # no copy
+        if number := message.head["upload"]:
+            message = replace(message, body=self.uploaded(number, message.head["uploaded"]))
         masked, derived = self.masked(exchange_of(message, self.settings.anchor))
         return judged(masked, derived, message.head), derived
+
+    def take_part(self, message: Message) -> None:
+        """Keep a part of a request body, and none of bodies whose end found no room in the queue."""
+        head = message.head
+        for number in self.uploads.keys() - set(head.get("open", self.uploads)):
+            del self.uploads[number]
+        self.uploads[head["upload"]].write(message.body)
+
+    def uploaded(self, number: int, size: int) -> bytes:
+        """The request body that came ahead in parts. NotRecorded: the queue had no room for one of them."""
+        body = self.uploads.pop(number, BytesIO()).getvalue()  # no copy
+        if len(body) != size:
+            raise NotRecorded("a part of its request body found no room in the queue")
+        return body
 
     def added(self, exchange: Exchange, derived: Derived) -> int:
         """Store an exchange, with patience for a program that holds the file; its id."""

@@ -16,6 +16,7 @@ from pydantic_core import PydanticSerializationError
 
 from harness import __version__
 from harness.core import admin
+from harness.core.api_forms import Api, own_error
 from harness.core.census import Census, Order, Part, Wish
 from harness.core.dates import age_days
 from harness.core.document import Document
@@ -26,7 +27,6 @@ from harness.replay.books import LATENESS, Books
 from harness.replay.connection import Answer
 from harness.replay.door import ADMIN
 from harness.replay.errand import JSON, Asked, Reply, asked_of
-from harness.replay.errors import openai_error
 from harness.replay.metrics import CONTENT_TYPE, metrics_text
 from harness.replay.reader import Incoming
 
@@ -164,7 +164,7 @@ def latest[T](entries: tuple[T, ...], count: int) -> tuple[T, ...]:
 
 def refusal(status: int, message: str, code: str = "harness_admin") -> Reply:
     """An error in OpenAI's form."""
-    return Reply(status, openai_error(message, code) + b"\n")
+    return Reply(status, own_error(Api.OPENAI, status, message, code) + b"\n")
 
 
 # ---- what is shown ----

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from harness.core.admin import Result
+from harness.core.api_forms import Api, api_of, own_error
 from harness.core.derive import derive
 from harness.core.exchange import Headers
 from harness.core.fault_rules import Rule, fault_in
@@ -18,7 +19,6 @@ from harness.core.spoiling import MARK
 from harness.core.visible import visible
 from harness.replay.answers import Recorded, instant
 from harness.replay.connection import Answer
-from harness.replay.errors import openai_error
 from harness.replay.faults import Choice, Faults
 from harness.replay.gate import FREE, Gate, Limits
 from harness.replay.journal import Journal
@@ -136,11 +136,12 @@ def speed_of(text: str) -> float:
 
 def wrong(incoming: Incoming, message: str) -> Answer:
     """The 400 for what is asked of harness itself in a way that it cannot read."""
-    body = openai_error(message, "harness_asked")
+    body = own_error(api_of(incoming.request), 400, message, "harness_asked")
     return Answer(instant(400, body, incoming.client), instant=True, result=Result.ASKED_WRONGLY)
 
 
 def nothing_here(incoming: Incoming) -> Answer:
     """The 404 for a page of `/__admin/` where there are none."""
-    body = openai_error("the admin pages are on a port of their own (--admin-port)", "harness_admin")
+    said = "the admin pages are on a port of their own (--admin-port)"
+    body = own_error(Api.OPENAI, 404, said, "harness_admin")
     return Answer(instant(404, body, incoming.client), instant=True)

@@ -1,6 +1,7 @@
 """A replay server inside another program: in a thread with a loop of its own.
 
-It prints nothing, sets no signal handler, and changes nothing of the process that a test could see.
+It sets no signal handler, changes nothing of the process that a test could see, and prints nothing but the
+faults that it was asked to play.
 """
 
 import asyncio

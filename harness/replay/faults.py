@@ -25,7 +25,7 @@ from harness.core.visible import visible
 from harness.replay.answers import Recorded, instant
 from harness.replay.connection import Answer
 from harness.replay.heads import headers_named, with_headers
-from harness.replay.playback import Client, Ending, Playback, assemble, playback
+from harness.replay.playback import LATEST_NS, Client, Ending, Playback, assemble, playback
 from harness.replay.reader import Incoming
 
 KEPT = 100
@@ -156,7 +156,7 @@ def at_speed(exchange: Exchange, speed: float, *, keep_connect: bool) -> Exchang
     shift = 0 if keep_connect else exchange.connect_ns
 
     def at(offset_ns: int) -> int:
-        return int(max(0, offset_ns - shift) / speed) if speed else 0
+        return int(min(max(0, offset_ns - shift) / speed, LATEST_NS)) if speed else 0
 
     chunks = tuple((at(offset_ns), data) for offset_ns, data in response.chunks)
     timed = replace(response, headers_ns=at(response.headers_ns), chunks=chunks, end_ns=at(response.end_ns))

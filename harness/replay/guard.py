@@ -10,31 +10,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.core.admin import RefusedRequest
+from harness.core.api_forms import Api, own_error
 from harness.core.exchange import Request
 from harness.core.visible import visible
-from harness.replay.errors import anthropic_error, openai_error
 from harness.replay.match import digest_of
 
 KNOWN_REQUESTS = 100_000
 """Verdicts that are remembered by the digest of the request, recorded ones first."""
 REFUSED_KEPT = 100
 
-ANTHROPIC = "anthropic."
-"""How the dialects begin whose errors have Anthropic's form; all others have OpenAI's."""
-
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """What is wrong with a request: the API that it is for, and rule, JSON pointer and words in one line."""
+    """What is wrong with a request: rule, JSON pointer and words in one line."""
 
-    dialect: str
     message: str
 
-    def body(self) -> bytes:
-        """The body of the 400."""
-        if self.dialect.startswith(ANTHROPIC):
-            return anthropic_error(self.message)
-        return openai_error(self.message, "harness_invalid")
+    def body(self, api: Api) -> bytes:
+        """The body of the 400, in the form of the API that is asked."""
+        return own_error(api, 400, self.message, "harness_invalid")
 
 
 type Check = Callable[[Request], Wrong | None]

@@ -33,7 +33,7 @@ def fuzzy(library: Library[Recorded]) -> Instead:
     """Answers with the exchange whose request is alike enough."""
 
     def give(miss: Miss, incoming: Incoming, session: str) -> Given | None:
-        found = library.alike(miss, session, incoming.origin)
+        found = library.alike(miss, session, upstream_of(incoming, library))
         if found is None:
             return None
         entry, likeness = found
@@ -43,3 +43,8 @@ def fuzzy(library: Library[Recorded]) -> Instead:
         return Given("fuzzy", words, Answer(playback, label=entry.label))
 
     return give
+
+
+def upstream_of(incoming: Incoming, library: Library[Recorded]) -> str:
+    """The upstream that a request asks, by its origin or as `/NAME/…`; "": any."""
+    return incoming.origin or library.without_name(incoming.request)[0]

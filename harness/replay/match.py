@@ -9,6 +9,7 @@ recorded.
 
 import hashlib
 from array import array
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,7 +18,7 @@ from harness.core.admin import RecordedFile
 from harness.core.difference import Difference, differences, likeness, similarity
 from harness.core.encoding import encoding_of
 from harness.core.exchange import Exchange, Headers, Request, State, header
-from harness.core.matching.index import Endpoint, Index
+from harness.core.matching.index import Endpoint, Fields, Index
 from harness.core.matching.matcher import Matching, Subject, fields_of
 from harness.core.matching.words import Repeat
 from harness.core.miss import Miss, Near, Why
@@ -100,6 +101,7 @@ class Library[T]:
         self.recordings: list[RecordedFile] = []
         self.index = Index()
         self.indexed: list[Entry[T]] = []
+        self.unread: deque[tuple[Endpoint, int, Fields]] = deque()
 
     def add(self, label: str, exchange: Exchange, answer: T, *, masked: bool = False) -> None:
         """Index an exchange, in recorded order. What the recorder's own end interrupted never answers.
@@ -113,8 +115,13 @@ class Library[T]:
         self.upstreams[exchange.upstream] = None
         self.remember(request, subject.key)
         if entry.state is not State.INTERRUPTED and self.group(subject.key, entry):
-            self.index.add(endpoint_of(request), len(request.body), subject.numbered)
+            self.unread.append((endpoint_of(request), len(request.body), subject.numbered))
             self.indexed.append(entry)
+
+    def index_some(self, count: int | None = None) -> None:
+        """Take so many of the requests that nobody looked for yet into the index of misses; None: all."""
+        for _ in range(len(self.unread) if count is None else min(count, len(self.unread))):
+            self.index.add(*self.unread.popleft())
 
     def group(self, key: str, entry: Entry[T]) -> bool:
         """Put an entry to those with equal requests; whether it is the first of them."""
@@ -126,7 +133,7 @@ class Library[T]:
 
     def find(self, request: Request, session: str = EVERYBODY, upstream: str = "") -> Entry[T] | Miss:
         """The next recorded entry for this request, of this upstream if any is named, or a miss."""
-        groups = self.groups.get(self.key(request), {})
+        groups, bare = self.groups.get(self.key(request), {}), request
         if upstream and groups:
             if upstream not in groups:
                 return self.elsewhere(request, upstream, sorted(groups))
@@ -134,16 +141,17 @@ class Library[T]:
         elif not groups:
             name, bare = self.without_name(request)
             groups = self.groups.get(self.key(bare), {}) if name else {}
+            if groups and name not in groups and "" not in groups:
+                return self.elsewhere(bare, name, sorted(groups))
             groups = {name: groups[name]} if name in groups else {}
-            request = bare
         if not groups:
             masked = self.knowing.request(request)
             if masked != self.redactor.request(request):  # it says its own secret, as the recorded may have
-                return self.find(masked, session)
-            return self.miss(masked)
+                return self.find(masked, session, upstream)
+            return self.miss(self.without_name(masked)[1])
         if len(groups) > 1 and "" not in groups:  # one without a name has no other place than this
             return self.ambiguous(request, sorted(groups))
-        return self.next(groups.get("", next(iter(groups.values()))), request, session)
+        return self.next(groups.get("", next(iter(groups.values()))), bare, session)
 
     def next(self, group: Group[T], request: Request, session: str) -> Entry[T] | Miss:
         """The entry whose turn it is in a session; a miss where all were given, and none repeats."""
@@ -224,6 +232,7 @@ class Library[T]:
 
         Those with the largest share of equal fields are weighed by their texts as well.
         """
+        self.index_some()
         subject = self.matching.subject(request)
         found = self.index.candidates(endpoint_of(request), len(request.body), subject.numbered)
         if not found:

@@ -169,7 +169,7 @@ def scaled(due: array[int], speed: float) -> array[int]:
     """Deadlines at another speed; the very same array at speed 1."""
     if speed == 1:
         return due
-    return array("q", (min(int(offset / speed), LATEST_NS) if speed else 0 for offset in due))
+    return array("q", (int(min(offset / speed, LATEST_NS)) if speed else 0 for offset in due))
 
 
 class Pacer:

@@ -13,7 +13,7 @@ from http.client import responses as reasons
 from itertools import accumulate
 
 from harness.core.encoding import decode_chunks, encoding_of
-from harness.core.exchange import RESET, Exchange, Response, State, header
+from harness.core.exchange import BODILESS, RESET, Exchange, Response, State, header
 
 HOP_BY_HOP = frozenset(
     {
@@ -29,8 +29,6 @@ HOP_BY_HOP = frozenset(
 )
 """Headers that speak of the recorded connection, not of this one (RFC 9110, section 7.6.1)."""
 
-BODILESS = (204, 304)
-"""Statuses whose responses end with their head (RFC 9110, 15.3.5 and 15.4.5)."""
 LATEST_NS = 1 << 61
 """No deadline is later than this, 73 years: a sum with the clock must fit into 64 bits."""
 LAST_CHUNK = b"0\r\n\r\n"

@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
+from harness.core.api_forms import Api, api_of, own_error
 from harness.core.exchange import Request
 from harness.core.headers import OF_CONNECTION, is_named
 from harness.core.miss import Miss, Why
 from harness.replay.answers import Recorded, instant
 from harness.replay.connection import UNSENT_LIMIT, Answer
-from harness.replay.errors import openai_error
 from harness.replay.instead import MARK, Given, Instead
 from harness.replay.match import Library
 from harness.replay.pacer import Pacer, Wire
@@ -48,10 +48,10 @@ def forwarding(library: Library[Recorded], targets: Mapping[str, Target]) -> Ins
         target = targets.get(name) if name else next(iter(targets.values())) if len(targets) == 1 else None
         if target is None or miss.why not in (Why.UNMATCHED, Why.EXHAUSTED):
             return None
-        request = bytes_of(bare, target)
+        request, api = bytes_of(bare, target), api_of(bare)
 
         def begin(client: Wire, ended: Callable[[], None]) -> Relay:
-            return Relay(target, request, client.transport, ended)
+            return Relay(target, request, api, client.transport, ended)
 
         return Given("recorded", f"forwarded to the upstream {target.name}", Answer(NOTHING, begin=begin))
 
@@ -71,10 +71,16 @@ class Relay(asyncio.Protocol):
     """One request on its way; for its client's connection it is what is being played."""
 
     def __init__(
-        self, target: Target, request: bytes, client: asyncio.Transport, ended: Callable[[], None]
+        self,
+        target: Target,
+        request: bytes,
+        api: Api,
+        client: asyncio.Transport,
+        ended: Callable[[], None],
     ) -> None:
         self.target = target
         self.request = request
+        self.api = api
         self.client = client
         self.ended = ended
         self.transport: asyncio.Transport | None = None
@@ -133,7 +139,7 @@ class Relay(asyncio.Protocol):
         if not self.client.is_closing():
             said = f"the recorder for {self.target.name} does not answer: {why}"
             print(f"harness replay: {said}", file=sys.stderr, flush=True)
-            body = openai_error(said, "harness_upstream")
+            body = own_error(self.api, 502, said, "harness_upstream")
             self.client.write(instant(502, body, Client(http10=True)).blob)
             self.ended()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from harness.core.errors import BadInput
-from harness.core.matching.rules import MatchRules, joined
+from harness.core.matching.rules import MatchRules, joined, words_of
 
 SUFFIX = ".match.toml"
 
@@ -34,10 +34,9 @@ def rules_in(file: Path) -> MatchRules:
     try:
         return MatchRules.model_validate({name.replace("_", "-"): value for name, value in said.items()})
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = [str(name) for name in first["loc"] if name != "[key]"]
-        where = f"{file}: line {line_of(text, place[0])}: {'.'.join(place)}"
-        raise BadInput(f"{where}: {first['msg'].removeprefix('Value error, ')}") from None
+        words = words_of(error)
+        rule = words.partition(":")[0].partition(".")[0]
+        raise BadInput(f"{file}: line {line_of(text, rule)}: {words}") from None
 
 
 def line_of(text: str, name: str) -> int:

@@ -31,7 +31,7 @@ from harness.store.capture import Capture
 from harness.store.open import open_recording
 from harness.store.recording import Recording
 
-MADE_AT_ONCE = 2000
+MADE_AT_ONCE = 1000
 """Exchanges whose playbacks are made before the server listens; those of others when they are asked for."""
 
 

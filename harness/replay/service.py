@@ -6,6 +6,7 @@ It says nothing, and leaves signals and the process alone: those are of whoever 
 """
 
 import asyncio
+import errno
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -43,6 +44,8 @@ from harness.replay.site import Site, Terms, endpoint, refused
 from harness.replay.write_log import WriteLog
 
 BACKLOG = 4096
+PORT_ERRORS = (errno.EADDRINUSE, errno.EACCES)
+"""What is wrong with the port; of all else the host is at fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,10 @@ class Outcome(Document):
         return self.program_code or int(self.missed + self.invalid > 0 or unused or bool(self.stale))
 
 
+LOT, LOT_S = 20, 0.001
+"""Requests that are made ready for misses at once, which takes some 0.5 ms, and the pause after them."""
+
+
 def nobody(_: object) -> None:
     """Hear nothing."""
 
@@ -143,7 +150,15 @@ class Service:
             self.door.administer = self.desk.answer
         self.log = WriteLog(settings.write_log) if settings.write_log else None
         self.servers: list[asyncio.Server] = []
+        asyncio.get_running_loop().call_soon(self.prepare)
         self.admin_url: str | None = None
+
+    def prepare(self) -> None:
+        """Make ready for misses, a little at a time while nothing is played; the first miss does the rest."""
+        if self.library.unread:
+            if not self.pacer.heap:
+                self.library.index_some(LOT)
+            asyncio.get_running_loop().call_later(LOT_S, self.prepare)
 
     def share(self, shared: Shared) -> None:
         """Count repeats, rules of faults and limits together with other processes."""
@@ -265,7 +280,8 @@ async def listen(
 
 def cannot_listen(host: str, port: int, option: str, error: OSError) -> BadInput:
     """What to tell a user whose port cannot be opened."""
-    return BadInput(f"cannot listen on {host}:{port}: {why(error)}; try --{option} 0")
+    other = f"--{option} 0" if error.errno in PORT_ERRORS else "--host 127.0.0.1"
+    return BadInput(f"cannot listen on {host}:{port}: {why(error)}; try {other}")
 
 
 def why(error: OSError) -> str:

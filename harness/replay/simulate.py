@@ -15,7 +15,7 @@ from harness.core.miss import Miss, Why
 from harness.core.simulation import Pool, donor_of
 from harness.replay.answers import Recorded, marked
 from harness.replay.connection import Answer
-from harness.replay.instead import MARK, Given, Instead
+from harness.replay.instead import MARK, Given, Instead, upstream_of
 from harness.replay.match import Entry, Library, endpoint_of
 from harness.replay.playback import playback
 from harness.replay.reader import Incoming
@@ -31,7 +31,9 @@ def simulation(library: Library[Recorded]) -> Instead:
     pools = pools_of(library.playable())
 
     def give(miss: Miss, incoming: Incoming, session: str) -> Given | None:
-        pool = pools.get(form_of(miss.request))
+        asked, form = upstream_of(incoming, library), form_of(miss.request)
+        places = [asked] if asked else list(library.upstreams)
+        pool = next((pools[one, form] for one in places if (one, form) in pools), None)
         if pool is None or miss.why not in (Why.UNMATCHED, Why.EXHAUSTED):
             return None
         key = library.matching.subject(miss.request).key
@@ -44,15 +46,15 @@ def simulation(library: Library[Recorded]) -> Instead:
     return give
 
 
-def pools_of(entries: Iterable[Entry[Recorded]]) -> dict[Form, Pool]:
-    """Form -> its donors: what was answered well and whole."""
-    fit: dict[Form, list[Entry[Recorded]]] = {}
+def pools_of(entries: Iterable[Entry[Recorded]]) -> dict[tuple[str, Form], Pool]:
+    """Upstream and form -> the donors: what was answered well and whole."""
+    fit: dict[tuple[str, Form], list[Entry[Recorded]]] = {}
     for entry in entries:
         response = entry.answer.exchange.response
         if entry.state is State.COMPLETE and response and 200 <= response.status < 300:
-            fit.setdefault(form_of(entry.request), []).append(entry)
-    found = {form: pool_of(some) for form, some in fit.items()}
-    return {form: pool for form, pool in found.items() if pool.donors}
+            fit.setdefault((entry.upstream, form_of(entry.request)), []).append(entry)
+    found = {place: pool_of(some) for place, some in fit.items()}
+    return {place: pool for place, pool in found.items() if pool.donors}
 
 
 def pool_of(entries: Iterable[Entry[Recorded]]) -> Pool:

@@ -1,6 +1,6 @@
 """The site: what the replay server answers to each request, and what it remembers of it.
 
-Recorded exchanges are answered as recorded; anything else is a miss, which is a 404 in OpenAI's error form
+Recorded exchanges are answered as recorded; anything else is a miss, which is a 404 in the API's error form
 that names the nearest recording and the difference.
 """
 
@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from harness.core.admin import Result
+from harness.core.api_forms import Api, api_of, own_error
 from harness.core.exchange import REQUEST_LIMIT, header
 from harness.core.miss import Miss, miss_line, missed_request
 from harness.core.visible import visible
 from harness.replay.answers import Recorded, instant
 from harness.replay.connection import Answer
 from harness.replay.cursors import SessionOf, everybody
-from harness.replay.errors import openai_error
 from harness.replay.guard import Guard
 from harness.replay.instead import Instead
 from harness.replay.match import Entry, Library
@@ -95,7 +95,11 @@ class Site:
         self.tally.requests += 1
         self.latest.append(incoming)
         if self.guard and (wrong := self.guard.refuse(incoming.request)):
-            return Answer(instant(400, wrong.body(), incoming.client), instant=True, result=Result.INVALID)
+            return Answer(
+                instant(400, wrong.body(api_of(incoming.request)), incoming.client),
+                instant=True,
+                result=Result.INVALID,
+            )
         found = self.find(incoming)
         if isinstance(found, Entry):
             self.tally.answered += 1
@@ -127,12 +131,16 @@ class Site:
         self.tally.missed += 1
         self.tally.misses.append(miss)
         self.on_miss(miss)
-        return Answer(instant(404, miss_body(miss), incoming.client), instant=True, result=Result.MISSED)
+        return Answer(
+            instant(404, miss_body(miss, api_of(incoming.request)), incoming.client),
+            instant=True,
+            result=Result.MISSED,
+        )
 
 
 def refused(status: int) -> Answer:
     """The answer to a request that was not read to its end."""
-    body = openai_error(REFUSALS[status], "harness_refused")
+    body = own_error(Api.OPENAI, status, REFUSALS[status], "harness_refused")
     return Answer(instant(status, body, ANY_CLIENT), instant=True)
 
 
@@ -152,6 +160,7 @@ def endpoint(entry: Entry[Recorded]) -> str:
     return f"{entry.request.method} {entry.request.path}"
 
 
-def miss_body(miss: Miss) -> bytes:
-    """The body of a miss: OpenAI's error form, with the nearest recordings and the differences beside it."""
-    return openai_error(miss_line(miss), "harness_miss", missed_request(miss).model_dump(mode="json"))
+def miss_body(miss: Miss, api: Api) -> bytes:
+    """The body of a miss: the API's error form, with the nearest recordings and the differences beside it."""
+    details = missed_request(miss).model_dump(mode="json")
+    return own_error(api, 404, miss_line(miss), "harness_miss", details)

@@ -201,12 +201,14 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
 def new_database(output: Path, sources: Sequence[Path]) -> Iterator[Editor]:
     """A recording to fill, which takes the name `output` when it is whole.
 
-    `output` may be one of the sources; BadInput where another program has that open, or changed it
-    meanwhile.
+    `output` may be one of the sources, and no other file that is there; BadInput where another program
+    has that open, or changed it meanwhile.
     """
     place = output.resolve()
     if not place.parent.is_dir():
         raise BadInput(f"{output} cannot be written: there is no folder {output.parent}")
+    if output.exists() and not any(map(output.samefile, sources)):
+        raise BadInput(f"{output} exists: name a new file")
     before = state_if_alone(output) if output.exists() else None
     temporary = place.with_name(f".{place.name}.{getpid()}")
     try:

@@ -33,7 +33,7 @@ class Renewal:
         if not count_in(self.new):
             self.new.unlink(missing_ok=True)
             return f"{self.path} stays as it was: nothing was recorded" if self.path.exists() else None
-        reason = "the recorder lost something" if lost else unfit(self.new)
+        reason = "something was not recorded (exit code 4)" if lost else unfit(self.new)
         if reason is None:
             check_not_in_use(self.path)
             self.new.replace(self.path)

@@ -7,6 +7,7 @@ Times are the caller's; the wall clock is read only to note when a capture ended
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import closing, suppress
 from itertools import count
@@ -16,6 +17,8 @@ from harness import __version__
 from harness.core.derive import Derived, derive
 from harness.core.errors import NotRecorded
 from harness.core.exchange import Exchange
+from harness.core.masks import Tally
+from harness.core.redaction import Redactor
 from harness.store.appender import BUSY_S, Appender, cannot_be_written, opened, settle
 from harness.store.capture import Capture, now
 from harness.store.place import Place
@@ -122,9 +125,20 @@ def insert_pieces(
     connection.executemany(EVENT, event_rows(exchange_id, derived))
 
 
-def append(exchanges: Iterable[Exchange], db: Path) -> None:
-    """Add exchanges that harness did not record, in their order, to a capture of their own."""
+def append(exchanges: Iterable[Exchange], db: Path, redactor: Redactor | None = None) -> Tally:
+    """Add exchanges that harness did not record, in their order, to a capture of their own.
+
+    `redactor` masks them before they are stored. Returns at how many places each rule did.
+    """
+    rules = redactor.rules if redactor else None
+    masked: Tally = Counter()
     with RecordingWriter(db) as writer:
-        writer.start_capture(Capture(now(), versions={"harness": __version__}))
+        writer.start_capture(Capture(now(), versions={"harness": __version__}, redaction=rules))
         for exchange in exchanges:
-            writer.add(exchange, derive(exchange))
+            if redactor:
+                done, derived, found = redactor.whole(exchange)
+                masked += found
+                writer.add(done, derived, masked)
+            else:
+                writer.add(exchange, derive(exchange))
+    return masked

@@ -18,12 +18,14 @@ from harness.testing.ledger import Ledger, limit_of, lying_in
 from harness.testing.network import Border, blocked
 from harness.testing.places import SUFFIXES
 from harness.testing.plan import Plan, plan_of
+from harness.testing.project import rules_in_project
 from harness.testing.served import Replay, serving
 
 REPLAY = pytest.StashKey[Replay]()
 BORDER = pytest.StashKey[Border]()
 PASSED = pytest.StashKey[bool]()
 LEDGER = pytest.StashKey[Ledger]()
+RULES = pytest.StashKey[dict[str, Any]]()
 RECORDED = pytest.StashKey[set[Path]]()
 """The recordings that this session made: more tests may add to them."""
 
@@ -41,13 +43,21 @@ def told() -> Iterator[None]:
 
 
 def plan_for(request: pytest.FixtureRequest, config: Mapping[str, Any]) -> Plan:
-    """The plan of a test: its fixture, its markers from the outermost in, the command line."""
-    said = {"upstreams": upstreams_in(request.config)} if upstreams_in(request.config) else {}
+    """The plan of a test: the project, its fixture, its markers from the outermost in, the command line."""
+    said = rules_for(request.config)
+    said |= {"upstreams": upstreams_in(request.config)} if upstreams_in(request.config) else {}
     said |= config
     for mark in reversed(list(request.node.iter_markers(MARKER))):
         said |= mark.kwargs
     mode = request.config.getoption("harness_record_mode")
     return plan_of(said | ({"record_mode": mode} if mode else {}))
+
+
+def rules_for(config: pytest.Config) -> dict[str, Any]:
+    """The rules of the project for all tests; read once. BadInput: one is none."""
+    if RULES not in config.stash:
+        config.stash[RULES] = rules_in_project(config.rootpath)
+    return config.stash[RULES].copy()
 
 
 def upstreams_in(config: pytest.Config) -> dict[str, str]:
@@ -129,7 +139,8 @@ def without_network(request: pytest.FixtureRequest) -> Iterator[None]:
     """Hold the sockets of this process for a test."""
     allowed = list(request.config.getini("harness_allowed_hosts"))
     for mark in request.node.iter_markers(BLOCK):
-        allowed += mark.kwargs.get("allowed_hosts", [])
+        hosts = mark.kwargs.get("allowed_hosts", ())
+        allowed += [hosts] if isinstance(hosts, str) else hosts
     with blocked(allowed) as border:
         request.node.stash[BORDER] = border
         yield

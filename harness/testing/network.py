@@ -14,6 +14,8 @@ from typing import Any
 from harness.core.errors import BadInput
 
 LOCAL_NAMES = frozenset({"localhost", "localhost.localdomain", "ip6-localhost", ""})
+REACHING = ("connect", "connect_ex", "sendto")
+"""Methods of sockets by which another host is reached."""
 INTERNET = (socket.AF_INET, socket.AF_INET6)
 
 
@@ -44,13 +46,13 @@ class Border:
             self.refused.append(where)
             raise NetworkBlocked(f"network access is blocked in this test: {where}")
 
-    def connect(self, connect: Callable[..., Any]) -> Callable[..., Any]:
-        """`socket.connect` (or `connect_ex`) behind the border."""
+    def reach(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        """A method of sockets that takes the address last (`REACHING`), behind the border."""
 
-        def guarded(sock: socket.socket, address: Any) -> Any:
-            if sock.family in INTERNET:
-                self.check(address[0], address[1])
-            return connect(sock, address)
+        def guarded(sock: socket.socket, *arguments: Any) -> Any:
+            if sock.family in INTERNET and arguments and isinstance(arguments[-1], tuple):
+                self.check(*arguments[-1][:2])
+            return method(sock, *arguments)
 
         return guarded
 
@@ -94,11 +96,13 @@ def is_loopback(host: str) -> bool:
 def blocked(allowed: Iterable[str]) -> Iterator[Border]:
     """Hold the sockets of this process while this lasts."""
     border = Border(allowed)
-    kept = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
-    socket.socket.connect = border.connect(kept[0])  # type: ignore[method-assign]
-    socket.socket.connect_ex = border.connect(kept[1])  # type: ignore[method-assign]
-    socket.getaddrinfo = border.resolve(kept[2])
+    kept, getaddrinfo = {name: getattr(socket.socket, name) for name in REACHING}, socket.getaddrinfo
+    for name, method in kept.items():
+        setattr(socket.socket, name, border.reach(method))
+    socket.getaddrinfo = border.resolve(getaddrinfo)
     try:
         yield border
     finally:
-        socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo = kept  # type: ignore[method-assign]
+        for name, method in kept.items():
+            setattr(socket.socket, name, method)
+        socket.getaddrinfo = getaddrinfo

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.core.errors import BadInput
 from harness.core.fault_rules import Rule, rules_of
-from harness.core.matching.rules import MatchRules, over
+from harness.core.matching.rules import MatchRules, over, words_of
 from harness.core.matching.words import Repeat
 from harness.core.record_mode import RecordMode
 from harness.replay.match import Order
@@ -93,6 +93,5 @@ def told() -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = ".".join(map(str, first["loc"])).replace("-", "_")
-        raise BadInput(f"the marker's {name}: {first['msg'].removeprefix('Value error, ')}") from None
+        name, _, words = words_of(error).partition(": ")
+        raise BadInput(f"the marker's {name.replace('-', '_')}: {words}") from None

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.cli.app import main
@@ -191,7 +191,6 @@ def run_in_shell(command: str, folder: Path) -> str:
 ANY = st.text(max_size=40) | st.text(alphabet="ab'\"$`\\\\ \n\t[]{}!\x1b\udcff", max_size=40)
 
 
-@settings(deadline=None)
 @given(
     url=ANY, name=ANY, value=ANY, body=ANY, method=st.sampled_from(["GET", "POST", "HEAD", "A B", "\x1b[2J"])
 )

@@ -60,6 +60,16 @@ def test_filters(arguments: list[str], left: list[int], path: Path) -> None:
     assert ids(path) == left
 
 
+@pytest.mark.parametrize(("command", "going"), [("rm", [2]), ("trim", [1, 3, 4, 5])])
+def test_what_would_go_can_be_had_as_json(
+    command: str, going: list[int], path: Path, capsys: Capture
+) -> None:
+    before = path.read_bytes()
+    assert main([command, str(path), "2", "--dry-run", "--json"]) == 0
+    assert [row["id"] for row in json.loads(capsys.readouterr().out)] == going
+    assert path.read_bytes() == before
+
+
 def test_export_takes_filters(path: Path, tmp_path: Path, capsys: Capture) -> None:
     lines = tmp_path / "a.jsonl"
     assert main(["export", str(path), "-o", str(lines), "--model", "a/b", "--where", "id = 4"]) == 0
@@ -79,6 +89,7 @@ def test_export_takes_filters(path: Path, tmp_path: Path, capsys: Capture) -> No
         (["trim", "{path}"], "name exchanges: by id, or by filters such as --model"),
         (["rm", "{path}", "1", "--model", "a/b"], "holds no exchange that is meant"),
         (["trim", "{path}", "--where", "colour = 1"], "no such column: colour"),
+        (["rm", "{path}", "1", "--json"], "--json lists what would go: add --dry-run"),
         (["rm", "{path}", "1", "-o", "{folder}/none/b.db"], "there is no folder"),
         (["trim", "{folder}/none.db", "1"], "does not exist: is the path right?"),
         (["merge", "{path}", "-o", "{path}"], "exists: name a new file"),
@@ -107,6 +118,17 @@ def test_split_and_merge_give_the_recording_again(path: Path, tmp_path: Path, ca
     assert main(["merge", str(parts / "one.db"), str(parts / "a-b.db"), "-o", str(again)]) == 0
     assert main(["diff", str(path), str(again)]) == 0
     assert capsys.readouterr().out == "no difference in requests and answers\n"
+
+
+def test_parts_whose_names_are_alike_are_all_written(
+    make_exchange: MakeExchange, write: Write, tmp_path: Path
+) -> None:
+    path, parts = (
+        write(*(make_exchange(model=name) for name in ("a b", "a/b", "a-b-2", "A-B"))),
+        tmp_path / "parts",
+    )
+    assert main(["split", str(path), "--into", str(parts)]) == 0
+    assert {file.stem for file in parts.iterdir()} == {"a-b", "a-b-2", "a-b-2-2", "A-B-3"}
 
 
 @pytest.mark.parametrize("by", ["upstream", "dialect", "path", "day", "state"])
@@ -163,6 +185,23 @@ def leaking(exchange: Exchange) -> Exchange:
     headers = (*request.headers, ("Authorization", f"Bearer {KEY}"))
     body = request.body.replace(b"[]", f'["{SECRET}"]'.encode())
     return replace(exchange, request=replace(request, headers=headers, body=body))
+
+
+def test_import_masks_before_it_stores_where_asked(
+    make_exchange: MakeExchange, write: Write, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setenv("MY_API_KEY", SECRET)
+    source = write(leaking(make_exchange("a")), make_exchange(*KEY), name="a.jsonl")
+    db = source.with_suffix(".db")
+    assert main(["import", str(source), "--db", str(db), "--redact"]) == 0
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == f"{db}: 2 exchanges"
+    assert second.startswith("harness import: masked ")
+    assert main(["scan", str(db)]) == 0
+    with open_recording(db) as recording:
+        (capture,) = recording.captures()
+    assert capture.redaction is not None
+    assert capture.masked["header authorization"] == 1
 
 
 @pytest.mark.parametrize("name", ["a.db", "a.jsonl"])

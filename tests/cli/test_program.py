@@ -46,6 +46,13 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"anthropic": URL}, {"ANTHROPIC_BASE_URL": URL}),
         ({"ollama": URL}, {"OLLAMA_HOST": URL}),
         ({"my-gateway": URL}, {"MY_GATEWAY_BASE_URL": URL}),
+        ({"api.openai.com": URL}, {"OPENAI_BASE_URL": f"{URL}/v1"}),
+        ({"api.groq.com": URL}, {"GROQ_BASE_URL": URL}),
+        ({"127.0.0.1": URL}, {"OPENAI_BASE_URL": f"{URL}/v1", "ANTHROPIC_BASE_URL": URL}),
+        (
+            {"openai": "http://a", "::1": "http://b"},
+            {"OPENAI_BASE_URL": "http://a/v1", "ANTHROPIC_BASE_URL": "http://b"},
+        ),
         ({"default": URL}, {"OPENAI_BASE_URL": f"{URL}/v1", "ANTHROPIC_BASE_URL": URL}),
         (
             {"openai": "http://a", "anthropic": "http://b", "groq": "http://c"},

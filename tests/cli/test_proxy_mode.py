@@ -124,3 +124,24 @@ def test_no_certificates(name: str, error: str, capsys: pytest.CaptureFixture[st
     assert app.main(["record", "--upstream", "https://a.test", "--upstream-ca", name]) == 2
     assert f"--upstream-ca {name}: " in (said := capsys.readouterr().err)
     assert error in said
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--upstream", "https://a.test"),
+        ("--mode", "proxy"),
+        ("--upstream", "http://a.test", "--mode", "proxy"),
+    ],
+)
+def test_a_list_of_certificates_that_is_none(
+    arguments: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Before anything is started: with it no upstream could be verified."""
+    folder = ("--ca-dir", str(tmp_path / "ca")) if "--mode" in arguments else ()
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    assert app.main(["record", *arguments, *folder]) == 2
+    assert capsys.readouterr().err.endswith(f"SSL_CERT_FILE {tmp_path}/none.pem: No such file or directory\n")

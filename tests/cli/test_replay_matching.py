@@ -26,7 +26,7 @@ BAD = {
     ),
     "a default without path": (["--default", "stream=false"], "--default: 'stream' is no path"),
     "no preset": (["--preset", "loose"], "'loose' is not one of"),
-    "all must be alike": (["--fuzzy", "1"], "--fuzzy: Input should be less than 1"),
+    "all must be alike": (["--fuzzy", "1"], "--fuzzy: should be less than 1"),
     "no likeness": (["--fuzzy", "much"], "--fuzzy"),
     "not a number": (["--fuzzy", "nan"], "--fuzzy"),
     "no mode": (["--repeat", "twice"], "'twice' is not one of"),
@@ -83,7 +83,7 @@ def test_a_file_beside_the_recording_is_refused_with_its_line(
     db: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     db.with_name("a.match.toml").write_text("preset = 'strict'\nignores = []\n")
-    assert "a.match.toml: line 2: ignores: Extra inputs are not permitted" in error_of(capsys, str(db))
+    assert "a.match.toml: line 2: ignores: there is no such rule" in error_of(capsys, str(db))
 
 
 NOTHING = Said(None, None, None, None, None, None)

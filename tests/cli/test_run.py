@@ -87,3 +87,4 @@ def test_the_modes_one_after_another(upstream: Upstream, tmp_path: Path) -> None
     ):
         done = harness_run(db, "--record-mode", mode, *source, asks=asks)
         assert (done.returncode, len(upstream.requests), paths(db)) == (code, asked, kept), done.stderr
+        assert (f"harness run: {db} is recorded\n" in done.stderr) is (asked in (1, 3))

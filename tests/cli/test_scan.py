@@ -54,6 +54,21 @@ def test_suspicious_texts_count_where_they_shall(
     assert "0 secrets and 1 suspicious text in 1 exchange" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["a.db", "a.jsonl"])
+def test_a_key_that_stands_in_an_answer_before_the_request_that_uses_it(
+    name: str, make_exchange: MakeExchange, write: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = "planted-that-looks-like-none"
+    uses = make_exchange()
+    uses = replace(uses, request=replace(uses.request, headers=(("Authorization", f"Bearer {key}"),)))
+    path = write(with_body(make_exchange(), {"a": key}), uses, name=name)
+    assert main(["scan", str(path)]) == 1
+    assert "2 secrets in 2 exchanges" in capsys.readouterr().out
+    assert main(["redact", str(path)]) == 0
+    assert main(["scan", str(path), "--strict"]) == 0
+    assert key.encode() not in path.read_bytes()
+
+
 def test_keys_of_this_environment(
     make_exchange: MakeExchange, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:

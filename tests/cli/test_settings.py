@@ -98,7 +98,10 @@ def test_a_file_that_does_not_speak_of_harness_says_nothing(text: str, tmp_path:
 
 
 BAD = {
-    "unknown setting": ("[tool.harness.play]\nsped = 1\n", "[tool.harness.play] sped"),
+    "unknown setting": (
+        "[tool.harness.play]\nsped = 1\n",
+        "[tool.harness.play] sped: there is no such option: 'harness play -",
+    ),
     "wrong type": ("[tool.harness.play]\nspeed = 'fast'\n", "[tool.harness.play] speed"),
     "unknown command": ("[tool.harness.ply]\n", "[tool.harness.ply]"),
     "no table": ("[tool.harness]\nplay = 1\n", "[tool.harness.play] is no table"),

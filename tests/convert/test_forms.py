@@ -10,9 +10,10 @@ import pytest
 import yaml
 
 from harness.convert.formats import Format, exchanges_of, format_of
+from harness.convert.vcr import cassette
 from harness.core.derive import derive
 from harness.core.errors import BadInput
-from harness.core.exchange import Exchange, State, header
+from harness.core.exchange import Exchange, Request, Response, State, header
 
 URL = "https://api.openai.com/v1/chat/completions"
 ANSWER = {"choices": [{"message": {"role": "assistant", "content": "Hi é"}}], "model": "m"}
@@ -122,7 +123,7 @@ def test_every_form_gives_the_answer(
     exchange = one(path, kind)
     assert (exchange.request.method, exchange.request.url) == ("POST", URL)
     assert derive(exchange).text == "Hi é"
-    assert exchange.upstream == "api.openai.com"
+    assert exchange.upstream == "openai"
     assert not exchange.timing_known
     assert exchange.response
     length = header(exchange.response.headers, "content-length")
@@ -152,6 +153,24 @@ def test_a_stream_is_cut_into_its_events(tmp_path: Path) -> None:
     assert derive(exchange).text == "Hi é"
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd"])
+@pytest.mark.parametrize("text", ["[1, 2]", "[]", '{"id": 8}', "\n", "1", "data: 1\n\n"])
+def test_text_is_decoded_whatever_its_headers_say(encoding: str, text: str, tmp_path: Path) -> None:
+    answer = {"status": STATUS, "headers": {"content-encoding": [encoding]}, "body": {"string": text}}
+    exchange = one(written(tmp_path, vcr(answer)), Format.VCR)
+    assert exchange.response
+    assert (exchange.response.headers, exchange.response.body) == ((), text.encode())
+
+
+def test_a_parsed_body_is_json_whatever_its_members_are_called(tmp_path: Path) -> None:
+    body = {"string": "x", "base64_string": "y"}
+    exchange = one(
+        written(tmp_path, vcr({"status": STATUS, "parsed_body": body}, parsed_body=body)), Format.VCR
+    )
+    assert exchange.response
+    assert json.loads(exchange.request.body) == json.loads(exchange.response.body) == body
+
+
 def test_har_details(tmp_path: Path) -> None:
     form = {"mimeType": "application/x-www-form-urlencoded", "params": [{"name": "a b", "value": "é"}]}
     headers = [{"name": ":path", "value": "/x"}, {"name": "Cookie", "value": "a=1"}]
@@ -170,6 +189,15 @@ def test_har_details(tmp_path: Path) -> None:
     assert exchange.started_at == "2026-01-02T03:04:05.500000Z"
     assert exchange.response
     assert exchange.response.headers == (("set-cookie", "a=1"), ("set-cookie", "b=2"))
+    for method, status, state in (
+        ("POST", 200, State.UPSTREAM_CUT),
+        ("HEAD", 200, State.COMPLETE),
+        ("GET", 304, State.COMPLETE),
+    ):
+        left_out = har(
+            {"status": status, "content": {"size": 9, "mimeType": "application/json"}}, method=method
+        )
+        assert one(written(tmp_path, left_out), Format.HAR).state is state
     failed = one(written(tmp_path, har({"status": 0, "_error": "net::ERR_FAILED"})), Format.HAR)
     assert (failed.state, failed.response, failed.error) == (State.CONNECT_FAILED, None, "net::ERR_FAILED")
     for url, status in (("data:text/plain,x", 200), ("wss://a.test/x", 101), (URL, 101)):
@@ -178,6 +206,13 @@ def test_har_details(tmp_path: Path) -> None:
 
 
 BAD = {
+    "a date as a body": (
+        (
+            f"interactions: [{{request: {{method: GET, uri: '{URL}'}}, "
+            "response: {status: {code: 200}, body: {string: 2026-01-02}}}]"
+        ),
+        "interaction 1: a body is no JSON: Object of type date",
+    ),
     "no YAML": ("a: [", ": is no YAML: did not find"),
     "a list": ("[1, 2]", "is no recording of a tool that is known"),
     "text": ("hello", "is no recording of a tool that is known"),
@@ -191,6 +226,10 @@ BAD = {
     "no base64": (
         json.dumps(har({"status": 200, "content": {"text": "*", "encoding": "base64"}})),
         "interaction 1: ",
+    ),
+    "no list of base64": (
+        json.dumps(har({"status": 200, "content": {"text": "[1]", "encoding": "base64"}})),
+        "interaction 1: a body that is a list holds more",
     ),
     "a bad header": (
         json.dumps(vcr({"status": STATUS, "headers": {"a": ["x\r\ny: z"]}, "body": {"string": ""}})),
@@ -209,6 +248,15 @@ def test_bad_files_are_told_of_in_a_line(text: str, words: str, tmp_path: Path) 
     assert str(caught.value).startswith(str(path))
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_cassette_holds_what_is_no_utf8_in_another_way() -> None:
+    broken = "caf\udce9"
+    request = Request("GET", f"http://a.test/{broken}", (("X-A", broken),), b"\xe9")
+    exchange = Exchange(request, Response(200, (("x-b", broken),), 0, ((0, b"\xe9"),), 0))
+    asked, answered = yaml.safe_load("".join(cassette([exchange])).encode())["interactions"][0].values()
+    assert (asked["uri"], asked["body"]) == ("http://a.test/caf%E9", b"\xe9")
+    assert (asked["headers"], answered["headers"]) == ({"X-A": ["caf\ufffd"]}, {"x-b": ["caf\ufffd"]})
 
 
 def test_old_cassettes_with_tags_of_python_2(tmp_path: Path) -> None:

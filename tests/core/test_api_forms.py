@@ -4,7 +4,15 @@ import json
 
 import pytest
 
-from harness.core.api_forms import Api, api_of, error_body, limit_headers, retry_headers, span_text
+from harness.core.api_forms import (
+    Api,
+    api_of,
+    error_body,
+    limit_headers,
+    own_error,
+    retry_headers,
+    span_text,
+)
 from harness.core.exchange import Request
 from harness.core.limits import Standing
 
@@ -67,6 +75,23 @@ def test_limits_of_openai() -> None:
         "x-ratelimit-remaining-tokens": "0",
         "x-ratelimit-reset-tokens": "1m0s",
     }
+
+
+@pytest.mark.parametrize(
+    ("api", "error", "own"),
+    [
+        (Api.OPENAI, {"message": "harness: no", "type": "invalid_request_error", "param": None}, ("error",)),
+        (Api.ANTHROPIC, {"message": "harness: no", "type": "not_found_error"}, ("error",)),
+        (Api.OLLAMA, "harness: no", ()),
+    ],
+)
+def test_errors_of_our_own_have_code_and_details_beside_the_message(
+    api: Api, error: object, own: tuple[str, ...]
+) -> None:
+    form = json.loads(own_error(api, 404, "no", "harness_miss", {"why": "unmatched"}))
+    place = form[own[0]] if own else form
+    assert (place.pop("code"), place.pop("harness")) == ("harness_miss", {"why": "unmatched"})
+    assert form["error"] == error
 
 
 def test_limits_of_anthropic_are_reset_at_a_date() -> None:

@@ -85,6 +85,11 @@ def test_rules_as_tables_and_as_texts() -> None:
     assert rules_of({"faults": []}) == []
 
 
+@pytest.mark.parametrize("text", ['kind=error,status=500,message="a; b"', 'kind=cut,path="/a,b",every=2'])
+def test_a_rule_is_told_as_it_may_be_written(text: str) -> None:
+    assert rule_of(fields_of(text)).words() == text
+
+
 @pytest.mark.parametrize(
     ("value", "said"),
     [

@@ -26,7 +26,7 @@ TEXT = """\
 POST /v1/chat/completions: no recorded exchange matches
   nearest is exchange 3, 87 % alike
     changed  body/a: recorded …word word word word left", requested …word word word word right"
-    added    body/c: True
+    added    body/c: true
     removed  body/b: 1
   then exchange 7, 50 % alike
     removed  body/0: 0

@@ -227,6 +227,19 @@ def test_rules_of_ones_own_may_have_commas(size: int) -> None:
     assert redactor.body(body, long_mask) == (masked, 2)
 
 
+@pytest.mark.parametrize(
+    ("rules", "value", "masked"),
+    [
+        (Rules(patterns=(r"^tenant-\d+$",)), "tenant-12", "[redacted]"),
+        (Rules(paths=("$.user",)), '{"user":"bob"}', '{"user":"[redacted]"}'),
+    ],
+)
+def test_a_rule_that_goes_by_the_whole_value_of_a_header(rules: Rules, value: str, masked: str) -> None:
+    headers = (("X-Size", '5" wide {'), ("X-Tenant", value), ("Accept", "*/*"))
+    done = Redactor(rules).request(Request("GET", "https://a.test/", headers))
+    assert header(done.headers, "x-tenant") == masked
+
+
 def test_no_rules_mask_nothing() -> None:
     request = Request("POST", "https://a.test/?key=abc", (("Authorization", f"Bearer {KEY}"),), KEY.encode())
     exchange = exchange_with(KEY.encode(), headers=(("Set-Cookie", "a=b"),), request=request, error=KEY)

@@ -85,7 +85,7 @@ def test_what_was_seen_is_remembered_for_a_while_and_what_was_given_for_good() -
 
 
 def test_a_mask_is_no_secret() -> None:
-    known = RunSecrets(["redacted", "********", "placeholder-for-replay"])
+    known = RunSecrets(["redacted", "********", "placeholder-for-replay", "undefined"])
     known.learn(["[redacted]", "*********", "Not-Needed"])
     assert known.rows == ()
 

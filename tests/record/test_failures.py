@@ -81,6 +81,14 @@ def see(client: httpx.Client, url: str) -> str:
     return ", ".join(filter(None, [*seen, *said, end]))
 
 
+def in_http2(client: httpx.Client, url: str) -> str:
+    """What a client sees that speaks HTTP/2 without TLS as well."""
+    if url.startswith("https:"):
+        return see(client, url)
+    with httpx.Client(http1=False, http2=True, trust_env=False, timeout=20) as sure_of_it:
+        return see(sure_of_it, url)
+
+
 def leaving(marker: bytes | None) -> Callable[[httpx.Client, str], str]:
     """What a client sees that leaves once it has read so much, or (None) in the middle of waiting."""
 
@@ -158,6 +166,8 @@ def rows(upstream: "type[Upstream]") -> list[Row]:
         Row(DRAINED, "http2", path="/drain/amid"),
         Row("HTTP/2: RST_STREAM before the answer", "http2", path="/reset/before"),
         Row("HTTP/2: RST_STREAM amid the answer", "http2", path="/reset/amid"),
+        Row("HTTP/2 on both sides: RST_STREAM before", "http2", path="/reset/before/2", client=in_http2),
+        Row("HTTP/2 on both sides: RST_STREAM amid", "http2", path="/reset/amid/2", client=in_http2),
         Row("HTTP/2: closed amid the answer", "http2", path="/close/amid"),
         Row("client leaves before the answer", steps=(hold,), client=leaving(None)),
         Row(

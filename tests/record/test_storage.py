@@ -4,17 +4,19 @@ import os
 import random
 import resource
 import signal
+import socket
 import sqlite3
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from h2.connection import H2Connection
 
 from harness.core.exchange import State
 from harness.store.open import open_recording
@@ -145,17 +147,25 @@ def test_a_queue_over_its_bound_refuses_traffic_and_stores_what_was_finished(
     stream = upstream.head(200, "Content-Type: text/event-stream")
     upstream.on("/huge", upstream.head(200, f"Content-Length: {len(huge)}"), huge)
     upstream.on("/waits", upstream.HOLD)
+    upstream.on("/waits-too", upstream.HOLD)
     upstream.on("/streams", stream, upstream.chunk(b"data: 1\n\n"), upstream.HOLD)
     recorder = start_recorder("--upstream", upstream.url, "--max-queue", "1MiB").listen()
     writer = recorder.children()["writer"]
-    with recorder.client() as waiting, recorder.client() as streaming:
+    with (
+        recorder.client() as waiting,
+        recorder.client() as streaming,
+        asking_in_http2(recorder, "/waits-too") as speaks_http2,
+    ):
         waiting.send("GET", "/waits")
+        asked = {"/waits", "/waits-too"}
+        wait_until(lambda: asked <= {one.path for one in upstream.requests}, "not all was asked")
         streaming.send("GET", "/streams")
         streaming.read_until(b"data: 1\n\n\r\n")
         os.kill(writer, signal.SIGSTOP)
         assert ask(recorder, "/huge").endswith(huge)
         answer = waiting.read_all()
         assert streaming.read_all() == b""  # and no end of the chunks
+        assert b"HTTP/1.1" not in rest_of(speaks_http2)
         wait_until(lambda: "which is too slow: stopping" in recorder.errors(), "nothing was said")
         os.kill(writer, signal.SIGCONT)
         assert answer.startswith(b"HTTP/1.1 503 ")
@@ -165,8 +175,28 @@ def test_a_queue_over_its_bound_refuses_traffic_and_stores_what_was_finished(
     assert states == {
         "/huge": State.COMPLETE,
         "/waits": State.INTERRUPTED,
+        "/waits-too": State.INTERRUPTED,
         "/streams": State.INTERRUPTED,
     }
+
+
+def asking_in_http2(recorder: "Recorder", path: str) -> socket.socket:
+    """A connection on which a request was sent in HTTP/2 without TLS."""
+    opened, protocol = socket.create_connection(("127.0.0.1", recorder.port), 20), H2Connection()
+    protocol.initiate_connection()
+    asked = {":method": "GET", ":path": path, ":scheme": "http", ":authority": "127.0.0.1"}
+    protocol.send_headers(1, list(asked.items()), end_stream=True)
+    opened.sendall(protocol.data_to_send())
+    return opened
+
+
+def rest_of(opened: socket.socket) -> bytes:
+    """All that comes on a connection until it is closed or broken."""
+    data = b""
+    with suppress(ConnectionResetError):
+        while more := opened.recv(65536):
+            data += more
+    return data
 
 
 class Traffic(threading.Thread):

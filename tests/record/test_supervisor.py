@@ -5,7 +5,8 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable
+import urllib.request
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ import pytest
 from harness.core.exchange import State
 from harness.record.child import Child
 from harness.record.ports import listening
-from harness.record.supervisor import Settings, Supervisor
+from harness.record.supervisor import Settings, Supervisor, record
 from harness.record.upstream import parse
 
 if TYPE_CHECKING:
@@ -205,3 +206,19 @@ def test_a_signal_before_the_program_starts_keeps_it_from_starting(
     settings = Settings((parse("http://127.0.0.1:9"),), tmp_path / "a.db", "127.0.0.1", 0)
     assert asyncio.run(run()) == 128 + number
     assert not started
+
+
+def test_what_was_masked_is_told_however_many_names_it_has(upstream: "Upstream", tmp_path: Path) -> None:
+    """The writer's line is then longer than what asyncio reads at once by default."""
+    upstream.on("/v1", upstream.head(200, "Content-Length: 2"), b"{}")
+    headers = {f"x-{'long' * 8}-{number}-token": "v" for number in range(1500)}
+
+    async def program(urls: Mapping[str, str]) -> int:
+        request = urllib.request.Request(f"{urls['default']}/v1", headers=headers)
+        await asyncio.to_thread(lambda: urllib.request.urlopen(request).read())
+        return 0
+
+    settings = Settings((parse(upstream.url),), tmp_path / "a.db", "127.0.0.1", 0, lines="none")
+    outcome = record(settings, program)
+    assert outcome.failures == ()
+    assert len(outcome.masked) == len(headers)

@@ -160,7 +160,7 @@ def test_a_body_over_the_limit_passes_and_is_told_of(monkeypatch: pytest.MonkeyP
     source = io.BytesIO(b"".join(sent))
     messages = list(iter(lambda: read(source), None))
     assert [one.head["kind"] for one in messages] == [Kind.UPLOAD, Kind.FORGET, Kind.TROUBLE]
-    assert messages[0].body == b"12345"
+    assert (messages[0].body, messages[0].head["open"]) == (b"12345", [1])
     assert "it passes, but is not recorded" in messages[-1].head["text"]
 
 

@@ -3,13 +3,21 @@
 import gzip
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pytest
 
 from harness.core.derive import derive
 from harness.core.exchange import State, header
 from harness.core.redaction import Rules
+from harness.record.anchor import Anchor
+from harness.record.ends import How
+from harness.record.message import Kind, Message
+from harness.record.writer import Settings, Writer
 from harness.store.capture import Capture
 from harness.store.open import open_recording
+from harness.store.writer import RecordingWriter
 
 if TYPE_CHECKING:
     from tests.plugins.wire import Recorder, Upstream
@@ -118,3 +126,55 @@ def test_no_redact_keeps_all_and_json_lines_are_json(
     assert json.loads(first)["state"] == "complete"
     assert last.startswith("harness record: recorded 1 exchange")
     assert json.loads(cost)["cost"]["exchanges"] == 1
+
+
+def settings_for(db: Path) -> Settings:
+    return Settings(db, (), Anchor(0, 0, 0), {}, "", Rules.default(), "none")
+
+
+def part(upload: int, body: bytes, **head: object) -> Message:
+    return Message({"kind": Kind.UPLOAD, "upload": upload, **head}, body)
+
+
+def uploaded(path: str, upload: int, size: int) -> Message:
+    """An exchange whose request body came ahead in parts."""
+    request = {"method": "POST", "url": f"http://a.test{path}", "path": path, "http_version": "HTTP/1.1"}
+    times = dict.fromkeys(("t0", "headers", "end", "connected", "error_bound"), 1)
+    ends = {"how": How.ERROR, "message": "server closed connection", "response": None}
+    asked = {**request, "headers": [], "upstream": "default"}
+    return Message(
+        {"kind": Kind.EXCHANGE, "request": asked, "upload": upload, "uploaded": size, **times, **ends}
+    )
+
+
+def test_an_upload_whose_part_found_no_room_is_lost_and_not_stored_with_a_hole(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    db = tmp_path / "a.db"
+    with RecordingWriter(db) as recording:
+        recording.start_capture(settings_for(db).capture())
+        writer = Writer(settings_for(db), recording, lambda _reason: None)
+        for message in (
+            part(1, b"ab", open=[1]),
+            part(2, b"de", open=[1, 2]),
+            part(1, b"c"),
+            uploaded("/whole", 1, 3),
+            uploaded("/a-hole", 2, 4),
+            uploaded("/nothing", 3, 4),
+        ):
+            writer.take(message)
+        assert writer.losses.lost == 2
+    with open_recording(db) as opened:
+        found = [(exchange.request.path, exchange.request.body) for exchange in opened.exchanges()]
+    assert found == [("/whole", b"abc")]
+    said = "NOT RECORDED: POST /a-hole: a part of its request body found no room in the queue"
+    assert said in capfd.readouterr().err
+
+
+def test_parts_whose_exchange_found_no_room_are_not_kept_for_ever(tmp_path: Path) -> None:
+    db = tmp_path / "a.db"
+    with RecordingWriter(db) as recording:
+        writer = Writer(settings_for(db), recording, lambda _reason: None)
+        for message in (part(1, b"a", open=[1]), part(2, b"b", open=[1, 2]), part(3, b"c", open=[2, 3])):
+            writer.take(message)
+    assert {number: body.getvalue() for number, body in writer.uploads.items()} == {2: b"b", 3: b"c"}

@@ -175,7 +175,7 @@ def test_rules_are_put_shown_and_taken_away() -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "Expecting value"),
+        (b"", "the body is no JSON: Expecting value"),
         (b"\xff", "utf-8"),
         (b"[" * 100_000, "recursion"),
         (b'{"faults": ["cut; x=1"]}', "rule 1: x: cut has no such field"),

@@ -97,7 +97,7 @@ def test_equal_requests_are_checked_once() -> None:
 
     def check(request: Request) -> Wrong | None:
         asked.append(request.body)
-        return Wrong("openai.chat", "rule at /x: words") if request.body == b"bad" else None
+        return Wrong("rule at /x: words") if request.body == b"bad" else None
 
     guard = Guard(check)
     verdicts = [guard.refuse(Request("POST", "http://h/v1", body=body)) for body in (b"bad", b"ok") * 2]

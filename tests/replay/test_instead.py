@@ -46,7 +46,10 @@ def plain(text: str, body: bytes) -> Exchange:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server with a recorded stream and a plain answer twice; it is fuzzy, repeats nothing, simulates."""
+    """A server with a recorded stream, a plain answer twice, and one of another upstream.
+
+    It is fuzzy, repeats nothing, simulates.
+    """
     events = [b'data: {"choices":[{"delta":{"content":"%b"}}]}\n\n' % word for word in (b"a", b"b", b"c")]
     chunks = tuple((at * MS, data) for at, data in zip((60, 80, 100), events, strict=True))
     head = (("content-type", "text/event-stream"),)
@@ -56,8 +59,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         upstream="up",
     )
     twice = [plain(text, asking("hello there my dear old friend")) for text in ("one", "two")]
+    elsewhere = Exchange(
+        Request("POST", "http://other/v1/other", body=asking("what may be asked of the other one")),
+        Response(201, (("content-type", "application/json"),), 0, ((0, b"{}"),), 0),
+        upstream="other",
+    )
     file = tmp_path_factory.mktemp("instead") / "rec.jsonl"
-    file.write_text("".join(f"{to_line(one)}\n" for one in (stream, *twice)))
+    file.write_text("".join(f"{to_line(one)}\n" for one in (stream, *twice, elsewhere)))
     options = (
         "--fuzzy",
         "0.9",
@@ -85,6 +93,13 @@ def test_what_is_alike_is_answered_and_marked(served: str) -> None:
     answer = Answer(served, asking("hello there my dear new friend"), **{"x-test": "fuzzy"})
     assert (answer.status, answer.match) == (200, "fuzzy 0.95")
     assert b"one" in answer.body
+
+
+def test_what_is_alike_at_another_upstream_than_the_named_one_is_a_miss(served: str) -> None:
+    body = asking("what will be asked of the other one")
+    answers = [Answer(served, body, f"/{name}/v1/other", **{"x-test": name}) for name in ("other", "up")]
+    assert [one.status for one in answers] == [201, 404]
+    assert str(answers[0].match).startswith("fuzzy 0.9")
 
 
 def test_what_is_not_alike_is_simulated_as_a_stream_at_recorded_times(served: str) -> None:

@@ -85,6 +85,7 @@ def test_two_upstreams_with_different_requests_need_no_name() -> None:
     assert labels(made, request(b"2")) == ["2"]
     assert labels(made, request(b"2", path="/b" + PATH)) == ["2"]
     assert labels(made, request(b"2", path="/a" + PATH)) == [None]
+    assert miss(made, request(b"2", path="/a" + PATH)).reason == "recorded at b, not at a"
 
 
 def test_a_path_that_only_looks_like_a_name_is_its_own() -> None:
@@ -325,6 +326,18 @@ def test_a_prompt_that_says_the_key_of_the_run_is_the_recorded_one() -> None:
     asked = request(b'{"text":"my key: another-key-42"}')
     assert labels(made, asked) == [None]
     assert labels(made, replace(asked, headers=(*JSON, ("Authorization", "Bearer another-key-42")))) == ["1"]
+
+
+def test_a_prompt_that_says_the_key_of_the_run_gets_no_answer_of_another_upstream() -> None:
+    body, headers = b'{"text":"my key: %b"}', (*JSON, ("Authorization", "Bearer another-key-42"))
+    made = library((request(body % b"[redacted]"), State.COMPLETE, "a"), (request(b"1"), State.COMPLETE, "b"))
+    at_a, at_b = (
+        replace(request(body % b"another-key-42", path=f"/{name}{PATH}"), headers=headers) for name in "ab"
+    )
+    assert [labels(made, asked)[0] for asked in (at_a, at_b)] == ["1", None]
+    bare = replace(at_a, path=PATH)
+    found = [made.find(bare, upstream=name) for name in "ab"]
+    assert [isinstance(one, Entry) for one in found] == [True, False]
 
 
 def test_what_was_recorded_with_its_key_still_matches() -> None:

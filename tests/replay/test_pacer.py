@@ -12,7 +12,7 @@ import uvloop
 
 from harness.replay.alarm import FileAlarm, LoopAlarm
 from harness.replay.pacer import FOLD, MOST_BYTES, Lateness, Pacer, Play, scaled
-from harness.replay.playback import Ending, Playback
+from harness.replay.playback import LATEST_NS, Ending, Playback
 
 MS = 1_000_000
 ALARMS = [FileAlarm, LoopAlarm] if hasattr(os, "timerfd_create") else [LoopAlarm]
@@ -160,7 +160,14 @@ def test_lateness_is_folded_in_batches_and_none_is_lost() -> None:
 
 
 @pytest.mark.parametrize(
-    ("speed", "expected"), [(1, [0, 10, 25]), (2, [0, 5, 12]), (0.5, [0, 20, 50]), (0, [0, 0, 0])]
+    ("speed", "expected"),
+    [
+        (1, [0, 10, 25]),
+        (2, [0, 5, 12]),
+        (0.5, [0, 20, 50]),
+        (0, [0, 0, 0]),
+        (5e-324, [0, LATEST_NS, LATEST_NS]),
+    ],
 )
 def test_speed_scales_deadlines(speed: float, expected: list[int]) -> None:
     assert list(scaled(array("q", [0, 10, 25]), speed)) == expected

@@ -198,6 +198,18 @@ def test_nothing_is_changed_while_another_program_has_the_file(
     assert held(path.with_name("b.db")) == {2: "model-2", 3: "model-3"}
 
 
+def test_no_other_recording_is_replaced(three: Callable[[str], Path], folder_state: FolderState) -> None:
+    path, other = three("a.db"), three("b.db")
+    before = folder_state(path.parent)
+    with pytest.raises(BadInput, match=r"b\.db exists: name a new file"):
+        without(path, {1}, other)
+    assert folder_state(path.parent) == before
+    link = path.with_name("link.db")
+    link.symlink_to(path)
+    without(path, {1}, link)
+    assert held(path) == {2: "model-2", 3: "model-3"}
+
+
 def test_a_change_that_fails_leaves_the_file(three: Callable[[str], Path], folder_state: FolderState) -> None:
     path = three("a.db")
     before = folder_state(path.parent)

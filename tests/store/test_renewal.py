@@ -41,7 +41,7 @@ def test_a_whole_recording_takes_its_place(
 @pytest.mark.parametrize(
     ("state", "lost", "reason"),
     [
-        (State.COMPLETE, True, "the recorder lost something"),
+        (State.COMPLETE, True, "something was not recorded (exit code 4)"),
         (State.INTERRUPTED, False, "exchange 1 of the new one ended as interrupted"),
         (State.CONNECT_FAILED, False, "exchange 1 of the new one ended as connect_failed"),
     ],

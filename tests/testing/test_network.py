@@ -42,16 +42,17 @@ def test_what_is_this_machine(host: str, local: bool) -> None:
 
 
 def test_loopback_is_reached_and_nothing_else(listener: tuple[str, int]) -> None:
-    kept = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
+    kept = socket.socket.connect, socket.socket.connect_ex, socket.socket.sendto, socket.getaddrinfo
     with blocked([]) as border:
         socket.create_connection(("localhost", listener[1]), timeout=5).close()
-        for ask in (socket.create_connection, asyncio_connect, connect_ex, datagram):
+        for ask in (socket.create_connection, asyncio_connect, connect_ex, datagram, sendto):
             with pytest.raises(NetworkBlocked, match=r"192\.0\.2\.1:80"):
                 ask(FAR)
         with pytest.raises(NetworkBlocked, match=r"api\.openai\.com:443"):
             socket.create_connection(("api.openai.com", 443))
-    assert border.refused == ["192.0.2.1:80"] * 4 + ["api.openai.com:443"]
-    assert (socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo) == kept
+    assert border.refused == ["192.0.2.1:80"] * 5 + ["api.openai.com:443"]
+    now = socket.socket.connect, socket.socket.connect_ex, socket.socket.sendto, socket.getaddrinfo
+    assert now == kept
 
 
 def asyncio_connect(address: tuple[str, int]) -> None:
@@ -69,6 +70,11 @@ def connect_ex(address: tuple[str, int]) -> None:
 def datagram(address: tuple[str, int]) -> None:
     with socket.socket(type=socket.SOCK_DGRAM) as sock:
         sock.connect(address)
+
+
+def sendto(address: tuple[str, int]) -> None:
+    with socket.socket(type=socket.SOCK_DGRAM) as sock:
+        sock.sendto(b"x", address)
 
 
 def test_sockets_of_the_file_system_are_left_alone() -> None:

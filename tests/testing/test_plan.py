@@ -58,9 +58,10 @@ def test_what_is_filtered_is_masked_by_the_recorder() -> None:
     ("said", "words"),
     [
         ({"colour": 1}, "has no argument 'colour'; there are record_mode"),
-        ({"record_mode": "sometimes"}, "marker's record_mode: Input should be 'none', 'once'"),
+        ({"record_mode": "sometimes"}, "marker's record_mode: should be 'none', 'once'"),
         ({"speed": float("inf")}, "marker's speed: "),
         ({"upstreams": {}}, "marker's upstreams: "),
+        ({"ignore": "/id"}, "marker's ignore: should be a list"),
         ({"on_miss": "record"}, "marker's on_miss: "),
     ],
 )

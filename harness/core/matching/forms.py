@@ -2,7 +2,7 @@
 
 import hashlib
 from email.message import Message
-from email.parser import BytesHeaderParser
+from email.parser import HeaderParser
 
 from harness.core.canonical import Json, canonical_query, parse_json
 from harness.core.exchange import Headers, header
@@ -27,8 +27,11 @@ def by_name(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
 
 
 def form_of(body: bytes, headers: Headers) -> tuple[str, Json] | None:
-    """`form` or `part` and the fields of a form that is not content-encoded; None for any other body."""
-    media_type = content_type(headers)
+    """`form` or `part` and the fields of a form that is not content-encoded; None for any other body.
+
+    None as well for an empty one, which some clients call a form with every request.
+    """
+    media_type = content_type(headers) if body else ""
     if media_type == URL_ENCODED:
         text = body.decode("utf-8", "surrogateescape")
         return "form", by_name(list(canonical_query(text.strip())))
@@ -56,12 +59,15 @@ def parts_of(body: bytes, boundary: bytes) -> list[tuple[str, Json]] | None:
 
 
 def part_of(piece: bytes) -> tuple[str, Json] | None:
-    """The name and value of a part; None where it has no head or no name."""
+    """The name and value of a part; None where it has no head, no name, or a head that is no UTF-8."""
     padding, _, rest = piece.partition(LINE)
     head, end, data = (LINE + rest).partition(HEAD_END)
     if padding.strip() or not end:
         return None
-    message = BytesHeaderParser().parsebytes(head.removeprefix(LINE) + HEAD_END)
+    try:
+        message = HeaderParser().parsestr(head.removeprefix(LINE).decode() + "\r\n\r\n")
+    except UnicodeDecodeError:  # the parser would read all such bytes alike
+        return None
     name = message.get_param("name", header="content-disposition")
     if not isinstance(name, str):
         return None
@@ -69,13 +75,17 @@ def part_of(piece: bytes) -> tuple[str, Json] | None:
 
 
 def described(message: "Message[str, str]", content: Json) -> Json:
-    """A part's content, together with its file's name and type where it has them."""
+    """A part's content, together with its file's name and type where it has them.
+
+    Without these, JSON that could be taken for parts of one name, or for a file, is under `content` too.
+    """
     told: dict[str, Json] = {}
     if (filename := message.get_filename()) is not None:
         told["filename"] = filename
     if "content-type" in message:
         told["type"] = message.get_content_type()
-    return told | {"content": content} if told else content
+    mistakable = isinstance(content, list) or (isinstance(content, dict) and "content" in content)
+    return told | {"content": content} if told or mistakable else content
 
 
 def content_of_part(data: bytes) -> Json:

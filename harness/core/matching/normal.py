@@ -77,4 +77,5 @@ class Normaliser:
 
 def is_call_id(key: str, holder: dict[str, Json]) -> bool:
     """Whether a member is the id of a tool call, in any dialect."""
-    return key in CALL_ID_KEYS or (key == "id" and holder.get("type") in CALL_TYPES)
+    kind = holder.get("type")
+    return key in CALL_ID_KEYS or (key == "id" and isinstance(kind, str) and kind in CALL_TYPES)

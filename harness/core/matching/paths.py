@@ -8,6 +8,7 @@
 top of the subject: `("body", "messages", "*", "name")`.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ type Path = tuple[str, ...]
 
 NAMED = ("query", "form", "part", "header")
 """Places whose fields have names of their own, written behind a dot."""
+STRAY = re.compile(r"~(?![01]).?")
 WILD = frozenset({"*", "**"})
 ANY = object()
 NOTHING: tuple[tuple["Drop", ...], tuple["Drop", ...]] = ((), ())
@@ -79,11 +81,13 @@ def parse_path(text: str) -> Path:
 
 
 def pointer_names(pointer: str) -> Path:
-    """The names of a JSON pointer.
+    """The names of a JSON pointer. ValueError for a `~` that stands for nothing (RFC 6901, 3).
 
     >>> pointer_names("/a~1b/0")
     ('a/b', '0')
     """
+    if found := STRAY.search(pointer):
+        raise ValueError(f"{pointer!r} is no JSON pointer: write ~0 for ~, and ~1 for / ({found[0]!r})")
     return tuple(name.replace("~1", "/").replace("~0", "~") for name in pointer.split("/")[1:])
 
 

@@ -1,11 +1,12 @@
 """The rules of matching as people declare them: by flags, in `[tool.harness.replay]`, beside a recording."""
 
+import json
 from collections.abc import Iterable
 from functools import reduce
 from operator import itemgetter
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from harness.core.errors import BadInput
 from harness.core.matching.paths import parse_path
@@ -66,6 +67,36 @@ class MatchRules(BaseModel):
     def headers(self) -> tuple[str, ...]:
         """The headers that are compared, in lower case."""
         return tuple(place.removeprefix(HEADER) for place in self.match_on if place.startswith(HEADER))
+
+
+def default_in(text: str) -> tuple[str, Any]:
+    """The path and the value of `--default`. BadInput: there is no value, or it is no JSON."""
+    path, equals, value = text.partition("=")
+    if not equals:
+        raise BadInput(f"--default {text!r} names no value: write it as PATH=JSON, for example /stream=false")
+    try:
+        return path.strip(), json.loads(value)
+    except ValueError:
+        raise BadInput(f"--default {text!r}: {value!r} is no JSON: text stands in double quotes") from None
+
+
+NAMES = ", ".join(MatchRules.model_fields).replace("_", "-")
+WORDS = {
+    "extra_forbidden": f"there is no such rule; there are {NAMES}",
+    "tuple_type": "should be a list",
+    "dict_type": "should be a table",
+    "too_short": "names nothing",
+}
+"""Pydantic's name of an error -> our words, where its own speak of Python."""
+
+
+def words_of(error: ValidationError) -> str:
+    """The first thing that is wrong with rules, as `rule: what`, with the rule's name in a file."""
+    first = error.errors(include_url=False)[0]
+    rule, *rest = (str(name) for name in first["loc"] if name != "[key]")
+    place = ".".join([rule.replace("_", "-"), *rest])
+    said = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return f"{place}: {WORDS.get(first['type'], said)}"
 
 
 ADDED = ("ignore", "normalise", "defaults")

@@ -66,10 +66,31 @@ def test_parts_of_one_name_keep_their_order_and_json_its_value() -> None:
     assert form_of(*multipart(named("empty", b""))) == ("part", {"empty": ""})
 
 
+NOT_THE_SAME: dict[str, tuple[tuple[bytes, ...], tuple[bytes, ...]]] = {
+    "an array, and parts of one name": ((named("f", b'["1","2"]'),), (named("f", b"1"), named("f", b"2"))),
+    "an object, and a file": (
+        (named("f", b'{"content":"c","filename":"a.txt"}'),),
+        (named("f", b"c", '; filename="a.txt"'),),
+    ),
+    "an object in an object": ((named("f", b'{"content":[1]}'),), (named("f", b"[1]"),)),
+    "file names beyond ASCII": (
+        (named("f", b"c", '; filename="日.wav"'),),
+        (named("f", b"c", '; filename="月.wav"'),),
+    ),
+    "names beyond ASCII": ((named("日", b"c"),), (named("月", b"c"),)),
+}
+
+
+@pytest.mark.parametrize(("one", "other"), NOT_THE_SAME.values(), ids=NOT_THE_SAME)
+def test_forms_that_only_look_alike_are_different(one: tuple[bytes, ...], other: tuple[bytes, ...]) -> None:
+    assert form_of(*multipart(*one)) != form_of(*multipart(*other))
+
+
 BROKEN = {
     "no boundary": (b"--x\r\n", (("content-type", "multipart/form-data"),)),
     "no end": multipart(MODEL, end=b""),
     "no name": multipart(b"Content-Type: text/plain\r\n\r\nhello"),
+    "a name that is no UTF-8": multipart(named("f", b"c").replace(b'f"', b'\xff"')),
     "no head": multipart(b"hello"),
     "another boundary": (multipart(MODEL)[0], multipart(boundary="abc")[1]),
     "nothing": (b"", multipart()[1]),
@@ -84,4 +105,4 @@ def test_what_is_no_form_is_none(what: tuple[bytes, tuple[tuple[str, str], ...]]
 
 def test_url_encoded_fields_are_decoded_and_may_come_in_any_order_of_names() -> None:
     assert form_of(b"b=2&a=%31&c=x+y&b=1", URL_ENCODED) == ("form", {"a": "1", "b": ["1", "2"], "c": "x y"})
-    assert form_of(b"", URL_ENCODED) == ("form", {})
+    assert form_of(b"", URL_ENCODED) is None

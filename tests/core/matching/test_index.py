@@ -48,11 +48,14 @@ def test_a_field_that_a_request_has_twice_counts_once() -> None:
 
 
 def test_texts_that_have_words_in_common_come_first() -> None:
+    """Which pairs of words count is another in each run of Python, and seldom nearly none of a text does."""
     chance = random.Random(1)
     texts = [" ".join(chance.choices([f"w{n}" for n in range(300)], k=40)) for _ in range(2000)]
     made = Index()
     for number, text in enumerate(texts):
         made.add(HERE, 100, [COMMON, (2, "You are a helpful assistant."), (1000 + number, text)])
-    asked = f"{texts[1234]} and more"
-    found = made.candidates(HERE, 100, [COMMON, (2, "You are a helpful assistant."), (99, asked)])
-    assert next(iter(found)) == 1234
+    asked = {
+        n: [COMMON, (2, "You are a helpful assistant."), (99, f"{texts[n]} and more")] for n in range(20)
+    }
+    first = [n for n, fields in asked.items() if next(iter(made.candidates(HERE, 100, fields))) == n]
+    assert len(first) > 15

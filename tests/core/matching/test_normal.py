@@ -75,7 +75,8 @@ def test_an_answer_still_belongs_to_its_call() -> None:
 
 
 def test_other_ids_stay() -> None:
-    value: Json = {"id": "x", "tools": [{"type": "object", "id": "y"}], "numbers": [1, 2.5, None, True]}
+    tools: list[Json] = [{"type": "object", "id": "y"}, {"type": ["string", "null"], "id": "z"}]
+    value: Json = {"id": "x", "tools": tools, "numbers": [1, 2.5, None, True]}
     assert Normaliser(list(Kind)).value(value) == value
 
 

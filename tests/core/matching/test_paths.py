@@ -32,10 +32,25 @@ def test_paths_are_read_as_pointers_json_paths_and_names(text: str, path: Path) 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "user", "metadata.id", "/", "$", "$.", "$.a[?(@.b)]", "$.a[0:2]", "/a/**", "query.", "x/y", "."],
+    [
+        "",
+        "user",
+        "metadata.id",
+        "/",
+        "$",
+        "$.",
+        "$.a[?(@.b)]",
+        "$.a[0:2]",
+        "/a/**",
+        "query.",
+        "x/y",
+        ".",
+        "/~2",
+        "/a~",
+    ],
 )
 def test_what_is_no_path_is_told_with_what_to_write(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is no (JSON )?path|names no field"):
+    with pytest.raises(ValueError, match=r"^'.*' (is no (JSON )?(path|pointer)|names no field)"):
         parse_path(text)
 
 
