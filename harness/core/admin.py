@@ -114,7 +114,7 @@ class UnusedQuery(Document):
 class Speed(Document):
     """`/__admin/speed`: 1 is as recorded, 0 at once, N so many times as fast; of requests from now on."""
 
-    speed: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    speed: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 
 
 type Resettable = Literal["cursors", "journal", "counters", "faults", "limits"]

@@ -182,6 +182,8 @@ def test_a_limit_can_begin_again() -> None:
         ("PUT", "speed", b"3", "the body is no JSON object"),
         ("PUT", "speed", b"{}", "speed: is missing"),
         ("PUT", "speed", b'{"speed": -1}', "speed: Input should be greater than or equal to 0"),
+        ("PUT", "speed", b'{"speed": "2"}', "speed: Input should be a valid number"),
+        ("PUT", "speed", b'{"speed": true}', "speed: Input should be a valid number"),
         ("PUT", "speed", b'{"speed": NaN}', "speed: Input should be a finite number"),
         ("PUT", "speed", b'{"speed": 1, "sped": 2}', "sped: a speed has no such field; it has speed"),
         ("POST", "reset", b"\xff", "the body is no JSON"),
