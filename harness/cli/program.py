@@ -12,6 +12,7 @@ import sys
 from asyncio.subprocess import Process
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from harness.core.errors import BadInput
 from harness.core.variables import PLACEHOLDER, variables_of, with_placeholders, without_proxy
@@ -33,8 +34,16 @@ def environment(urls: Mapping[str, str], *, placeholder_keys: bool, key: str = P
 
 def check(program: list[str]) -> None:
     """BadInput if there is no such program, before anything is started for it."""
-    if shutil.which(program[0]) is None:
-        raise BadInput(f"cannot run {program[0]!r}: no such program; what stands behind '--' is the command")
+    name = program[0]
+    if shutil.which(name) is None:
+        raise BadInput(f"cannot run {name!r}: {why_not(name)}; what stands behind '--' is the command")
+
+
+def why_not(name: str) -> str:
+    """Why what is named cannot be run. A name without a slash is looked for in PATH alone."""
+    if os.sep not in name or not Path(name).exists():
+        return "no such program"
+    return "it is a folder" if Path(name).is_dir() else "it is not executable"
 
 
 async def run(program: list[str], env: Mapping[str, str]) -> int:

@@ -1,6 +1,6 @@
 """Printing through rich: tables that fit the terminal, text that is never markup.
 
-Colours and cut lines are for terminals only; into a pipe goes every column in full.
+Colours and cut lines are for terminals only; into a pipe goes every column in full, a row a line.
 """
 
 import codecs
@@ -33,6 +33,8 @@ codecs.register_error("harness.standing-in", standing_in)
 
 UNLIMITED = 100_000
 """Width of what is no terminal."""
+MOST_PADDED = 200
+"""Cells to which the values of a column are filled up in a pipe; a longer value stands out in its own row."""
 GAP = 2
 """Blanks between two columns."""
 
@@ -55,7 +57,31 @@ class SafeConsole(Console):
 def print_table(columns: Sequence[Column], rows: Sequence[Row]) -> None:
     """Print rows as a table, with the columns that fit."""
     console = SafeConsole()
-    console.print(table_of(columns, rows, console.width))
+    if console.width == UNLIMITED:
+        console.print("\n".join(lines_of(columns, rows)), soft_wrap=True)
+    else:
+        console.print(table_of(columns, rows, console.width))
+
+
+def lines_of(columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
+    """The rows as the lines of a table that nothing bounds, its titles first."""
+    titles = [column.title for column in columns]
+    table = [titles, *([column.show(row[column.name]) for column in columns] for row in rows)]
+    widths = [min(max(map(cell_len, values)), MOST_PADDED) for values in zip(*table, strict=True)]
+    return [
+        (" " * GAP).join(map(padded, values, widths, (column.right for column in columns))).rstrip()
+        for values in table
+    ]
+
+
+def padded(text: str, width: int, right: bool) -> str:
+    """A value in so many cells or more.
+
+    >>> padded("ab", 4, right=True), padded("ab", 4, right=False), padded("abc", 2, right=True)
+    ('  ab', 'ab  ', 'abc')
+    """
+    blanks = " " * (width - cell_len(text))
+    return blanks + text if right else text + blanks
 
 
 def table_of(columns: Sequence[Column], rows: Sequence[Row], width: int) -> Table:

@@ -32,7 +32,11 @@ def parse_size(text: str) -> int:
     found = SIZE.fullmatch(text)
     unit = UNITS.get(found[2].lower()) if found else None
     size = float(found[1]) * unit if found and unit else 0.0
-    if not 1 <= size < MOST:
+    if found and unit and not 1 <= size < MOST:
+        raise ValueError(
+            f"{text!r} is too {'little: give 1 B or more' if size < 1 else 'much for any machine'}"
+        )
+    if not size:
         raise ValueError(f"{text!r} is no size: write bytes, or a number with kB, MB, GB, KiB, MiB or GiB")
     return int(size)
 

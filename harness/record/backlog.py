@@ -8,6 +8,7 @@ while more than `MOST_BYTES` of it wait. Under HTTP/1.1 the socket alone does th
 
 import asyncio
 
+from mitmproxy import connection
 from mitmproxy.proxy import events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import http
@@ -22,11 +23,15 @@ type Ends = tuple[object, object]
 
 
 class Sluice:
-    """What mitmproxy reads a client through. `waiting` is what waits in which of its upstreams, in bytes."""
+    """What mitmproxy reads a client through. `waiting` is what waits in which of its upstreams, in bytes.
+
+    `held`: it is closed whatever waits there (`harness.record.uploads`).
+    """
 
     def __init__(self, reader: asyncio.StreamReader) -> None:
         self.reader = reader
         self.waiting: dict[str, int] = {}
+        self.held = False
         self.is_open = asyncio.Event()
         self.is_open.set()
 
@@ -41,14 +46,32 @@ class Sluice:
             self.waiting[upstream] = waiting
         else:
             self.waiting.pop(upstream, None)
-        if sum(self.waiting.values()) <= MOST_BYTES:
-            self.is_open.set()
-        else:
+        self._adjust()
+
+    def hold(self) -> None:
+        """Close it."""
+        self.held = True
+        self._adjust()
+
+    def release(self) -> None:
+        """Open it again, unless too much waits in the upstreams."""
+        self.held = False
+        self._adjust()
+
+    def _adjust(self) -> None:
+        if self.held or sum(self.waiting.values()) > MOST_BYTES:
             self.is_open.clear()
+        else:
+            self.is_open.set()
 
 
 SLUICES: dict[Ends, Sluice] = {}
 """Those of the clients that are connected."""
+
+
+def ends_of(client: connection.Client) -> Ends:
+    """The key of a client's sluice."""
+    return client.peername, client.sockname
 
 
 class Client(http2.Client):
@@ -64,8 +87,7 @@ class Client(http2.Client):
         buffers = self.h2_conn.stream_buffers
         closed = isinstance(event, events.ConnectionClosed)
         waiting = 0 if closed else sum(len(part.data) for parts in buffers.values() for part in parts)
-        client = self.context.client
-        sluice = SLUICES.get((client.peername, client.sockname))
+        sluice = SLUICES.get(ends_of(self.context.client))
         if sluice and waiting != self.noted:
             self.noted = waiting
             sluice.note(self.conn.id, waiting)

@@ -2,7 +2,8 @@
 
 The law of this file: what was given to `send` reaches the writer, or `fail` is told. The bytes that wait
 for the writer are bounded. What is over the bound is dropped only where traffic passes on unrecorded
-(`Policy.PASS`); where it does not, nothing is dropped, since nothing more will come.
+(`Policy.PASS`); where it does not, nothing is dropped, since nothing more will come. From half of the
+bound on, `behind` is told, so that who sends much can be made to wait.
 
 The writer says back on the same socket, as a line of text, what it could not store.
 """
@@ -28,13 +29,22 @@ WRITER_GONE = "the writer is gone"
 class Handover(asyncio.Protocol):
     """The sender's end. `fail` is told why something cannot be handed over, or be stored; again each time.
 
+    `behind` is told True when more than half of what may wait does, False when it no longer does.
+
     `peak` is the most that ever waited here for the writer, in bytes; the kernel holds some more.
     """
 
-    def __init__(self, fail: Callable[[str], None], limit: int, policy: Policy = Policy.STOP) -> None:
+    def __init__(
+        self,
+        fail: Callable[[str], None],
+        limit: int,
+        policy: Policy = Policy.STOP,
+        behind: Callable[[bool], None] = lambda _: None,
+    ) -> None:
         self.fail = fail
         self.limit = limit
         self.policy = policy
+        self.behind = behind
         self.peak = 0
         self.closed = asyncio.get_running_loop().create_future()
         self.transport: asyncio.Transport | None = None
@@ -47,26 +57,36 @@ class Handover(asyncio.Protocol):
         fail: Callable[[str], None],
         limit: int = LIMIT,
         policy: Policy = Policy.STOP,
+        behind: Callable[[bool], None] = lambda _: None,
     ) -> "Handover":
         """A handover through one end of a socket pair."""
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
         loop = asyncio.get_running_loop()
-        _, protocol = await loop.create_connection(lambda: cls(fail, limit, policy), sock=end)
+        _, protocol = await loop.create_connection(lambda: cls(fail, limit, policy, behind), sock=end)
         return protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is there."""
         assert isinstance(transport, asyncio.Transport)
-        transport.set_write_buffer_limits(high=self.limit)
+        transport.set_write_buffer_limits(high=self.limit // 2, low=self.limit // 2)
         self.transport = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
         """All was sent after `close`, or the writer is gone."""
         self.transport = None
+        self.behind(False)
         if not self.closed.done():
             self.closed.set_result(exc)
         if exc is not None:
             self.fail(WRITER_GONE)
+
+    def pause_writing(self) -> None:
+        """More than half of what may wait does."""
+        self.behind(True)
+
+    def resume_writing(self) -> None:
+        """It no longer does."""
+        self.behind(False)
 
     def data_received(self, data: bytes) -> None:
         """The writer could not store something."""

@@ -44,6 +44,7 @@ from harness.record.policy import Policy
 from harness.record.ports import port_of
 from harness.record.process import begin, describe, say
 from harness.record.tee import Tee
+from harness.record.uploads import Uploads
 from harness.record.upstream import Upstream
 from harness.record.ways import Forward, Reverse, ServerFirst
 from harness.record.wires import Wires, cut
@@ -130,9 +131,10 @@ class Proxy:
     async def run(self, end: socket.socket) -> int:
         """From listening to the last hand-over; the exit code."""
         policy = self.settings.policy
-        handover = await Handover.over(end, self.cannot_record, self.settings.limit, policy)
+        uploads = Uploads()
+        handover = await Handover.over(end, self.cannot_record, self.settings.limit, policy, uploads.note)
         way = self.settings.way(self.ports, handover.send)
-        self.tee = tee = Tee(way, handover.send, self.selector)
+        self.tee = tee = Tee(way, handover.send, self.selector, uploads)
         with tempfile.TemporaryDirectory(prefix="harness-record-") as folder:
             ready = Ready()
             meter = Meter(self.selector.lateness, handover)

@@ -19,10 +19,12 @@ from mitmproxy.proxy import server_hooks
 from mitmproxy.proxy.layers.http._http1 import make_error_response
 
 from harness.core.exchange import REQUEST_LIMIT
+from harness.record.backlog import Ends, ends_of
 from harness.record.ends import LEFT, How, told
 from harness.record.http1 import UPLOAD
 from harness.record.lag import LagSelector
 from harness.record.message import STAMP, Kind, Passed, encode, passed, plain
+from harness.record.uploads import Uploads
 from harness.record.ways import Way
 
 CRASHED = "mitmproxy has crashed"
@@ -47,6 +49,7 @@ class Open:
     """An exchange that is under way. Times are stamps of the monotonic clock in ns, 0: not yet."""
 
     client: str
+    ends: Ends
     request: dict[str, Any]
     t0: int = 0
     body: bytes = b""
@@ -83,13 +86,16 @@ class Open:
 class Tee:
     """One per proxy. `way` finds a request's upstream; `send` takes the bytes of a message.
 
-    `finished` counts the exchanges that were handed over.
+    `holding` holds clients back that are too fast. `finished` counts the exchanges that were handed over.
     """
 
-    def __init__(self, way: Way, send: Callable[[bytes], None], loop: LagSelector) -> None:
+    def __init__(
+        self, way: Way, send: Callable[[bytes], None], loop: LagSelector, holding: Uploads | None = None
+    ) -> None:
         self.way = way
         self.send = send
         self.loop = loop
+        self.holding = holding or Uploads()
         self.open: dict[str, Open] = {}
         self.finished = 0
         self.connected: dict[str, int] = {}
@@ -111,7 +117,9 @@ class Tee:
         if target is None:
             request.stream = True
             return
-        exchange = self.open[flow.id] = Open(flow.client_conn.id, asked | target._asdict())
+        ends = ends_of(flow.client_conn)
+        exchange = self.open[flow.id] = Open(flow.client_conn.id, ends, asked | target._asdict())
+        self.holding.release(ends)
         flow.metadata[UPLOAD] = lambda data: self.upload(exchange, data)
 
     def upload(self, exchange: Open, data: bytes) -> bytes:
@@ -128,13 +136,21 @@ class Tee:
                 self.send(encode(head, data, array(STAMP), ()))
             else:
                 self.pass_by(exchange, TOO_LARGE, Kind.TROUBLE)
+            if self.holding.behind and self.only_uploads(exchange.client):
+                self.holding.hold(exchange.ends)
         return data
+
+    def only_uploads(self, client: str) -> bool:
+        """Whether a client sends large bodies and waits for nothing."""
+        theirs = [exchange for exchange in self.open.values() if exchange.client == client]
+        return all(one.upload and not one.t0 and not one.over for one in theirs)
 
     def request(self, flow: http.HTTPFlow) -> None:
         """The last byte of the request is here: t0."""
         if exchange := self.open.get(flow.id):
             exchange.t0 = exchange.t0 or self.loop.returned
             exchange.body = flow.request.raw_content or b""
+            self.holding.release(exchange.ends)
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         """The head of the response is here: put the tee on its body."""
@@ -148,6 +164,7 @@ class Tee:
         if response.status_code == status_codes.SWITCHING:
             self.switch(flow, self.open.pop(flow.id))
             return
+        self.holding.release(exchange.ends)
         exchange.headers = self.loop.returned
         exchange.t0 = exchange.t0 or exchange.headers  # an answer to half a request, such as a 413
         exchange.connected = self.connected.get(flow.server_conn.id, 0)
@@ -171,6 +188,7 @@ class Tee:
         now = self.loop.returned
         if not (exchange := self.open.pop(flow.id, None)):
             return
+        self.holding.release(exchange.ends)
         exchange.connected = exchange.connected or self.connected.get(flow.server_conn.id, 0)
         if exchange.upload and flow.client_conn.connected:
             exchange.t0 = exchange.t0 or now  # the client was answered before it had said all

@@ -9,6 +9,9 @@ from harness.store.snapshot import MAGIC
 
 SNIFFED_BYTES = 4096
 
+NO_NAME = Path()
+"""What an empty argument is taken for, as is `.`."""
+
 
 def open_recording(path: Path) -> Recording:
     """Open an SQLite recording or an interchange file for reading, told apart by content.
@@ -29,6 +32,8 @@ def open_recording(path: Path) -> Recording:
 
 def head_of(path: Path) -> bytes:
     """The first bytes of a file; BadInput if it cannot be read."""
+    if path == NO_NAME:
+        raise BadInput("name a recording: an empty name, or '.', is the folder one is in")
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise BadInput(f"{path} is no plain file, and a recording is read more than once")

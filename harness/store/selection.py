@@ -19,7 +19,7 @@ type Statuses = range | None
 """Statuses that are meant; None: no response came."""
 
 NO_RESPONSE = "none"
-STATUS = re.compile(r"([1-9]\d\d)(?:-([1-9]\d\d))?|([1-9])xx", re.ASCII)
+STATUS = re.compile(r"([1-9]\d\d)(?:-([1-9]\d\d))?|([1-5])xx", re.ASCII)
 AGO = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smhdw])", re.ASCII)
 UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 

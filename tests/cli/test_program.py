@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
 import uvloop
@@ -161,5 +162,12 @@ def test_a_cancelled_run_ends_its_program(capfd: pytest.CaptureFixture[str]) -> 
 def test_what_is_no_program() -> None:
     with pytest.raises(BadInput, match="cannot run 'no-such-program-here'"):
         check(["no-such-program-here"])
+
+
+@pytest.mark.parametrize(("name", "why"), [("", "it is a folder"), ("plain.txt", "it is not executable")])
+def test_what_is_there_and_is_no_program(name: str, why: str, tmp_path: Path) -> None:
+    (tmp_path / "plain.txt").touch()
+    with pytest.raises(BadInput, match=f"{name}': {why}; what stands behind"):
+        check([str(tmp_path / name)])
     with pytest.raises(BadInput, match="cannot run"):
         asyncio.run(run(["no-such-program-here"], os.environ))

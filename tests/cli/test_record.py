@@ -51,7 +51,7 @@ def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         ((*UPSTREAM, "--mode", "socks"), "'socks'"),
         ((*UPSTREAM, "--host", "192.0.2.1"), "cannot listen on 192.0.2.1"),
         ((*UPSTREAM, "--what"), "--what"),
-        ((*UPSTREAM, "--max-queue", "0"), "--max-queue '0' is no size: write bytes, or a number with kB"),
+        ((*UPSTREAM, "--max-queue", "0"), "--max-queue '0' is too little: give 1 B or more"),
         ((*UPSTREAM, "--on-storage-failure", "hope"), "'hope' is not one of 'stop', 'pass'"),
         ((*UPSTREAM, "--", "no-such-program-here"), "cannot run 'no-such-program-here'"),
         ((*UPSTREAM, "--"), "nothing stands behind '--'"),

@@ -10,7 +10,7 @@ import pytest
 from rich.cells import cell_len
 
 from harness.cli.output import Column, Row
-from harness.cli.terminal import SafeConsole, table_of
+from harness.cli.terminal import SafeConsole, print_table, table_of
 
 COLUMNS = [
     Column("id", right=True),
@@ -35,10 +35,23 @@ def test_a_pipe_gets_every_column_in_full(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
-    lines = printed(None, capsys)
+    print_table(COLUMNS, ROWS)
+    lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["id", "path", "first", "time", "model"]
     assert lines[2].split() == ["2", "/" + "x" * 60, "today", "[bold]日本[/bold]"]
     assert len(lines) == 3
+    assert [line.index(word) for line, word in zip(lines, ("path", "/short", "/x"), strict=True)] == [4] * 3
+
+
+def test_a_value_that_is_very_long_widens_its_own_row_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    print_table(COLUMNS, [ROWS[0], ROWS[1] | {"path": "/" * 150_000}])
+    _, short, long = capsys.readouterr().out.splitlines()
+    assert len(short) < 250
+    assert long.split()[1] == "/" * 150_000
+    assert long.endswith("today       [bold]日本[/bold]")
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,19 @@ def test_sizes(text: str, size: int) -> None:
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize(
-    "text", ["", "0", "-1", "MiB", "1TiB", "1 MiB more", "1e3", "0.1", "٣", "nan", "9" * 400, "9" * 19]
-)
+@pytest.mark.parametrize("text", ["0", "0.1", "0 GiB"])
+def test_what_is_too_little(text: str) -> None:
+    with pytest.raises(ValueError, match=f"'{text}' is too little: give 1 B or more"):
+        parse_size(text)
+
+
+@pytest.mark.parametrize("text", ["9" * 400, "9" * 19, "9" * 13 + "GiB"])
+def test_what_is_too_much(text: str) -> None:
+    with pytest.raises(ValueError, match="is too much for any machine"):
+        parse_size(text)
+
+
+@pytest.mark.parametrize("text", ["", "-1", "MiB", "1TiB", "1 MiB more", "1e3", "٣", "nan"])
 def test_what_is_no_size(text: str) -> None:
     with pytest.raises(ValueError, match="is no size: write bytes, or a number with"):
         parse_size(text)

@@ -55,6 +55,28 @@ def test_too_much_that_waits_is_a_failure() -> None:
     assert "more than 1 MiB wait for the writer" in tell(story, 2**20)[0]
 
 
+def test_it_is_told_while_more_than_half_of_the_bound_waits() -> None:
+    told: list[bool] = []
+
+    async def story() -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            handover = await Handover.over(ours, print, 2**20, behind=told.append)
+            while not told:
+                assert handover.peak <= 2**19
+                handover.send(b"x" * 10_000)
+            assert told == [True]
+            assert 2**19 < handover.peak < 2**19 + 10_000
+            while told[-1]:
+                await asyncio.to_thread(theirs.recv, 65536)
+            handover.send(b"x" * 20_000_000)
+            theirs.close()
+            await handover.closed
+        assert told[:4] == [True, False, True, False]  # a writer that is gone is waited for no longer
+
+    asyncio.run(story())
+
+
 @pytest.mark.parametrize("busy", [False, True])
 def test_a_writer_that_is_gone_is_a_failure(busy: bool) -> None:
     async def story(handover: Handover, theirs: socket.socket, failures: list[str]) -> None:

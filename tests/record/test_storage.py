@@ -180,6 +180,55 @@ def test_a_queue_over_its_bound_refuses_traffic_and_stores_what_was_finished(
     }
 
 
+class Upload(threading.Thread):
+    """Sends a body; `answer` is what came then."""
+
+    def __init__(self, recorder: "Recorder", body: bytes) -> None:
+        super().__init__(daemon=True)
+        self.recorder = recorder
+        self.body = body
+        self.answer = b""
+        self.start()
+
+    def run(self) -> None:
+        with suppress(ConnectionError), self.recorder.client() as client:
+            client.send("POST", "/upload", self.body, "Connection: close")
+            self.answer = client.read_all()
+
+
+def test_uploads_wait_for_a_slow_writer_and_nothing_else_does(
+    start_recorder: Start, upstream: "Upstream"
+) -> None:
+    """They are more than may wait; without that the recorder would stop."""
+    more = threading.Event()
+    head, first, last = upstream.head(200, "Content-Type: text/event-stream"), b"data: 1\n\n", b"data: 2\n\n"
+    upstream.on("/streams", head, upstream.chunk(first), more, upstream.chunk(last), upstream.LAST)
+    upstream.on("/small", SMALL)
+    upstream.on("/upload", SMALL)
+    recorder = start_recorder("--upstream", upstream.url, "--max-queue", "8MiB").listen()
+    writer = recorder.children()["writer"]
+    with recorder.client() as streaming:
+        streaming.send("GET", "/streams")
+        streaming.read_until(first + b"\r\n")
+        os.kill(writer, signal.SIGSTOP)
+        uploads = [Upload(recorder, bytes([number]) * 10_000_000) for number in range(3)]
+        for upload in uploads:
+            upload.join(0.3)
+        assert [upload.answer for upload in uploads] == [b"", b"", b""]
+        assert ask(recorder, "/small").endswith(b"{}")
+        more.set()
+        assert streaming.read_until(upstream.LAST).endswith(upstream.chunk(last) + upstream.LAST)
+        os.kill(writer, signal.SIGCONT)
+        for upload in uploads:
+            upload.join(20)
+    assert {upload.answer for upload in uploads} == {SMALL}
+    assert recorder.stop() == 0, recorder.errors()
+    found = [exchange for exchange in recorder.exchanges() if exchange.request.path == "/upload"]
+    assert sorted(exchange.request.body for exchange in found) == [upload.body for upload in uploads]
+    assert {exchange.state for exchange in found} == {State.COMPLETE}
+    assert len(recorder.exchanges()) == 5
+
+
 def asking_in_http2(recorder: "Recorder", path: str) -> socket.socket:
     """A connection on which a request was sent in HTTP/2 without TLS."""
     opened, protocol = socket.create_connection(("127.0.0.1", recorder.port), 20), H2Connection()

@@ -61,6 +61,8 @@ def test_no_such_file_and_a_folder(tmp_path: Path) -> None:
         open_recording(tmp_path / "none.db")
     with pytest.raises(BadInput, match="is no plain file"):
         open_recording(tmp_path)
+    with pytest.raises(BadInput, match="name a recording: an empty name"):
+        open_recording(Path())
 
 
 def test_a_pipe_is_said_and_not_waited_for(tmp_path: Path) -> None:

@@ -114,6 +114,7 @@ def test_sql_that_is_none_or_does_more_than_read(
     [
         ("404", (range(404, 405),)),
         ("4XX, 500-503", (range(400, 500), range(500, 504))),
+        ("999", (range(999, 1000),)),
         ("none", (None,)),
     ],
 )
@@ -121,7 +122,9 @@ def test_statuses(text: str, meant: tuple[range | None, ...]) -> None:
     assert statuses_of(text) == meant
 
 
-@pytest.mark.parametrize("text", ["", "abc", "40", "4x", "0xx", "200-", "-200", "200-99", "1000", "٤٠٤"])
+@pytest.mark.parametrize(
+    "text", ["", "abc", "40", "4x", "0xx", "9xx", "200-", "-200", "200-99", "1000", "٤٠٤"]
+)
 def test_what_is_no_status(text: str) -> None:
     with pytest.raises(ValueError, match="give 200, 4xx, 400-499 or none"):
         statuses_of(text)
