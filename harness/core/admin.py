@@ -114,12 +114,12 @@ class UnusedQuery(Document):
 class Speed(Document):
     """`/__admin/speed`: 1 is as recorded, 0 at once, N so many times as fast; of requests from now on."""
 
-    speed: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    speed: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 
 
-type Resettable = Literal["cursors", "journal", "counters", "faults"]
-"""What can begin again: repeats; the lists of requests; what metrics count; the rules of the start."""
-RESETTABLE: tuple[Resettable, ...] = ("cursors", "journal", "counters", "faults")
+type Resettable = Literal["cursors", "journal", "counters", "faults", "limits"]
+"""What can begin again: repeats; the lists of requests; what metrics count; the first rules; limits."""
+RESETTABLE: tuple[Resettable, ...] = ("cursors", "journal", "counters", "faults", "limits")
 
 
 class Reset(Document):

@@ -28,7 +28,8 @@ from harness.core.histogram import BITS, Histogram, Pairs
 
 type Part = Literal["misses", "invalid", "faults", "received", "journal", "unused", "lateness"]
 """The lists of a census: only those that are asked for are made."""
-ALL: frozenset[Part] = frozenset({"misses", "invalid", "faults", "received", "journal", "unused", "lateness"})
+FINAL: frozenset[Part] = frozenset({"misses", "unused", "lateness"})
+"""Those of the sum at the end."""
 
 
 class Census(Document):

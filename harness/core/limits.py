@@ -94,6 +94,10 @@ class Limiter:
         if (bucket := self.of(key, now_ns).get("tokens")) is not None:
             bucket.take(tokens)
 
+    def reset(self) -> None:
+        """Nobody used anything of theirs yet."""
+        self.buckets.clear()
+
     def standing(self, key: Hashable, now_ns: int) -> list[Standing]:
         """What is left of each limit."""
         return standings(self.of(key, now_ns))

@@ -6,7 +6,7 @@ The law of this file: streams go on meanwhile, so a census makes only the lists 
 from collections.abc import Callable, Collection, Iterator, Mapping
 
 from harness.core.admin import JournalEntry, ReceivedRequest, Resettable
-from harness.core.census import ALL, Census, Order, Part, Wish, merged
+from harness.core.census import FINAL, Census, Order, Part, Wish, merged
 from harness.core.fault_rules import rules_of
 from harness.core.interchange import request_line
 from harness.core.miss import missed_request
@@ -72,7 +72,7 @@ class Books:
 
     def whole(self) -> Census:
         """What was done since the start, for the sum at the end; its lists have what the resets left."""
-        now = self.census(Wish(parts=ALL))
+        now = self.census(Wish(parts=FINAL))
         return merged([now, self.earlier]).model_copy(update={"unused": now.unused, "rules": now.rules})
 
     def obey(self, order: Order) -> None:
@@ -119,6 +119,11 @@ class Books:
         """The rules of the start, which did nothing yet."""
         self.door.faults.rule_by(self.door.faults.at_start, round_)
 
+    def reset_limits(self, _round: int) -> None:
+        """Nobody used anything of a limit yet."""
+        if self.door.gate:
+            self.door.gate.limiter.reset()
+
 
 LATENESS: frozenset[Part] = frozenset({"lateness"})
 
@@ -127,4 +132,5 @@ RESETS: Mapping[Resettable, Callable[[Books, int], None]] = {
     "journal": Books.reset_journal,
     "counters": Books.reset_counters,
     "faults": Books.reset_faults,
+    "limits": Books.reset_limits,
 }

@@ -44,6 +44,8 @@ GRACE_S = 5.0
 """How long a worker may take to end before it is killed."""
 RETRY_S = 0.005
 """When to look again for a worker that can take a connection."""
+SHARED = ("cursors", "limits")
+"""What begins again for all workers at once."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 type Program = Callable[[str], Awaitable[int]]
@@ -64,6 +66,13 @@ class Worker:
     waiting: dict[int, asyncio.Future[Message]] = field(default_factory=dict)
     whole: Census | None = None
     is_ready: bool = False
+    status: int = 0
+
+    @property
+    def fate(self) -> str:
+        """How its process ended."""
+        code = os.waitstatus_to_exitcode(self.status)
+        return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
 
     async def ask(self, message: Message) -> Message:
         """What it answers. Raises Gone."""
@@ -161,18 +170,15 @@ class Crew:
         code, pacer = 0, Pacer(loop)
         try:
             await either(self.ready, self.stop)
-            self.work.shared.forget_files()
             if not self.stop.is_set():
+                self.work.shared.forget_files()  # all have opened them
                 url, admin_url = self.open(), await self.open_admin(pacer)
                 told(url, admin_url)
                 code = await self.until_ended(program(url) if program else None)
         finally:
             await self.end(hearing)
             pacer.close()
-        if self.lost is not None:
-            raise Untrusted(self.obituary(self.lost))
-        census = merged([worker.whole for worker in self.workers if worker.whole is not None])
-        return outcome_of(census, self.work.library, self.work.settings, code)
+        return outcome_of(merged(self.wholes()), self.work.library, self.work.settings, code)
 
     async def met(self, worker: Worker) -> Line:
         """The conversation with a worker."""
@@ -299,7 +305,9 @@ class Crew:
             self.work.shared.reset()
         if order.session is not None:
             self.work.shared.reset(order.session)
-        own = tuple(what for what in order.reset if what != "cursors")
+        if "limits" in order.reset:
+            self.work.shared.reset_limits()
+        own = tuple(what for what in order.reset if what not in SHARED)
         theirs = order.model_copy(update={"reset": own, "session": None})
         self.facts.learn(order)
         await self.of_all([Message(id=next(self.numbers), order=theirs) for _ in self.workers])
@@ -339,22 +347,27 @@ class Crew:
         for worker in self.workers:
             if worker.line is not None:
                 worker.line.say(Message(end=True))
-        _, late = await asyncio.wait(hearing, timeout=GRACE_S)
-        for worker in self.workers:
-            if late:
-                with suppress(ProcessLookupError):
-                    os.kill(worker.pid, signal.SIGKILL)
-            if worker is not self.lost:
-                os.waitpid(worker.pid, 0)
+        await asyncio.gather(*map(bury, self.workers))
+        await asyncio.wait(hearing, timeout=GRACE_S)  # what they said is here by now
         for task in self.tasks:
             task.cancel()
 
-    def obituary(self, worker: Worker) -> str:
-        """What to tell of a worker that ended."""
-        _, status = os.waitpid(worker.pid, 0)
-        code = os.waitstatus_to_exitcode(status)
-        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-        return f"worker {worker.pid} {how}: what it counted is lost, so the server ended too"
+    def wholes(self) -> list[Census]:
+        """What each worker counted. Untrusted where one ended by itself, or did not say it."""
+        silent = (worker for worker in self.workers if worker.whole is None)
+        lost = self.lost or next(silent, None)
+        if lost is not None:
+            raise Untrusted(f"worker {lost.pid} {lost.fate}: what it counted is lost, so the server ended")
+        return [worker.whole for worker in self.workers if worker.whole is not None]
+
+
+async def bury(worker: Worker) -> None:
+    """Wait for the end of a worker's process, which is forced where it does not come."""
+    gone = asyncio.ensure_future(asyncio.to_thread(os.waitpid, worker.pid, 0))
+    await asyncio.wait({gone}, timeout=GRACE_S)
+    if not gone.done():
+        os.kill(worker.pid, signal.SIGKILL)
+    _, worker.status = await gone
 
 
 async def either(*events: asyncio.Event) -> None:

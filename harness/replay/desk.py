@@ -30,15 +30,22 @@ from harness.replay.errand import JSON, Asked, Reply, asked_of
 from harness.replay.metrics import CONTENT_TYPE, metrics_text
 from harness.replay.reader import Incoming
 
+BODY_LIMIT = 4 * 1024 * 1024
+"""Bytes that a page takes."""
+
 
 @dataclass(slots=True)
 class Facts:
-    """What is known beside the census. `requests`: label -> method and path of an exchange."""
+    """What is known beside the census. `requests`: label -> method and path of an exchange.
+
+    Of the journal the latest `kept` are told, of requests as they came in the latest `received`.
+    """
 
     requests: Mapping[str, str]
     recordings: tuple[admin.RecordedFile, ...]
     speed: float
     kept: int
+    received: int = 0
     workers: int = 1
     round: int = 0
 
@@ -57,14 +64,14 @@ type Take = Callable[[bytes], Order]
 class Page:
     """A page: the lists that it needs, and, by method, what is ordered there.
 
-    `reads`: GET shows it. `query`: what may be said of the lists, if anything.
+    `reads`: GET shows it. `query`: what may be said of the lists.
     """
 
     show: Show
     parts: frozenset[Part] = frozenset()
     takes: Mapping[str, Take] = field(default_factory=dict)
     reads: bool = True
-    query: type[Document] | None = None
+    query: type[Document] = Document
     content_type: str = JSON
 
     @property
@@ -103,6 +110,8 @@ class Desk:
 
 def planned(asked: Asked, facts: Facts) -> Plan | Reply:
     """What is to be done; what is wrong is said."""
+    if refused := too_long(asked):
+        return refused
     where, _, query = asked.path.partition("?")
     name = where.removeprefix(ADMIN)
     if name not in PAGES:
@@ -121,10 +130,15 @@ def planned(asked: Asked, facts: Facts) -> Plan | Reply:
     return Plan(page, wish, order)
 
 
+def too_long(asked: Asked) -> Reply | None:
+    """The refusal of a body that is longer than any that a page takes."""
+    if len(asked.body) <= BODY_LIMIT:
+        return None
+    return refusal(413, f"the body is over the limit of {BODY_LIMIT // 2**20} MiB")
+
+
 def wish_of(page: Page, query: str) -> Wish:
     """The lists that a page needs. ValueError for a query that it does not know."""
-    if page.query is None:
-        return Wish(parts=page.parts)
     said = checked(page.query, dict(parse_qsl(query, keep_blank_values=True)), "the query")
     return Wish(parts=page.parts, **dict(said))
 
@@ -180,7 +194,7 @@ def aged_file(one: admin.RecordedFile) -> admin.RecordedFile:
 
 def journal(census: Census, facts: Facts, limit: int) -> Document:
     """The latest requests; of several processes, each tells so many."""
-    requests = latest(census.journal, limit)
+    requests = latest(census.journal, min(limit, facts.kept))
     return admin.Journal(count=sum(census.results.values()), kept=facts.kept, requests=requests)
 
 
@@ -217,9 +231,9 @@ def invalid(census: Census, _facts: Facts, _limit: int) -> Document:
     return admin.Invalid(count=census.invalid, requests=census.refused)
 
 
-def received(census: Census, _facts: Facts, _limit: int) -> Document:
+def received(census: Census, facts: Facts, _limit: int) -> Document:
     """Requests as they came in."""
-    return admin.Received(requests=census.received)
+    return admin.Received(requests=latest(census.received, facts.received))
 
 
 def speed(_census: Census, facts: Facts, _limit: int) -> Document:

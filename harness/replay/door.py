@@ -51,7 +51,7 @@ class Door:
 
     def answer(self, incoming: Incoming) -> Answer:
         """What a request gets."""
-        if incoming.request.path.startswith(ADMIN):
+        if is_admin(incoming):
             return self.administer(incoming)
         answer = self.let_in(incoming)
         self.journal.note(incoming, answer)
@@ -110,6 +110,12 @@ class Door:
             usage = derive(recorded.whole()).usage if recorded else None
             self.used[label] = (usage.input or 0) + (usage.output or 0) if usage else 0
         return self.used[label]
+
+
+def is_admin(incoming: Incoming) -> bool:
+    """Whether a request is for the admin pages; without the slash, it asks for none that there is."""
+    path = incoming.request.path
+    return path.startswith(ADMIN) or path.partition("?")[0] == ADMIN.rstrip("/")
 
 
 def wishes_of(headers: Headers) -> dict[str, str]:

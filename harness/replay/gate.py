@@ -72,6 +72,9 @@ class Limiting(Protocol):
     def standing(self, key: bytes | None, now_ns: int) -> list[Standing]:
         """What is left of each limit."""
 
+    def reset(self) -> None:
+        """Nobody used anything of theirs yet."""
+
 
 class Gate:
     """Lets requests in. `tokens_of` tells what the answer of a label used; `wall_ns` is the wall clock."""

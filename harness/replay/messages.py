@@ -15,8 +15,8 @@ from harness.core.census import Census, Order, Wish
 from harness.core.document import Document
 from harness.replay.errand import Asked, Reply
 
-LONGEST = 256 * 1024 * 1024
-"""Bytes of a line: a census has the requests that were kept."""
+LONGEST = 2**62
+"""Bytes of a line: a census has the requests that were kept, which may be many and long."""
 
 
 class Page(Document):

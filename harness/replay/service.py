@@ -28,7 +28,7 @@ from harness.replay.books import Books
 from harness.replay.connection import Answer, Connection, make_play
 from harness.replay.cursors import SessionOf, everybody
 from harness.replay.desk import Desk, Facts, refusal
-from harness.replay.door import ADMIN, Door
+from harness.replay.door import ADMIN, Door, is_admin
 from harness.replay.freshness import NO_DEMANDS, Demands, stale_lines
 from harness.replay.gate import NO_LIMITS, Limits
 from harness.replay.guard import Guard
@@ -239,6 +239,7 @@ def facts_of(library: Library[Recorded], settings: Settings) -> Facts:
         recordings=tuple(library.recordings),
         speed=settings.speed,
         kept=settings.journal,
+        received=settings.kept_requests,
         workers=settings.workers,
     )
 
@@ -247,7 +248,7 @@ def only_admin(answer: Callable[[Incoming], Answer]) -> Callable[[Incoming], Ans
     """What answers on the admin port: the admin pages, and nothing that was recorded."""
 
     def administer(incoming: Incoming) -> Answer:
-        if incoming.request.path.startswith(ADMIN):
+        if is_admin(incoming):
             return answer(incoming)
         return refusal(404, f"this port has the pages of {ADMIN} alone").answer(incoming)
 

@@ -87,6 +87,11 @@ class Shared:
             else:
                 counts.execute("DELETE FROM cursors WHERE session = ?", (digest(session),))
 
+    def reset_limits(self) -> None:
+        """No limit was used yet."""
+        with self.alone() as counts:
+            counts.execute("DELETE FROM buckets")
+
     def add(self, name: str, amount: int) -> int:
         """Add to a count; the sum."""
         with self.alone() as counts:
@@ -119,6 +124,10 @@ class SharedLimiter:
         """What is left of each limit."""
         with self.buckets(key):
             return self.limiter.standing(key, now_ns)
+
+    def reset(self) -> None:
+        """Nobody used anything of theirs yet."""
+        self.shared.reset_limits()
 
     @contextmanager
     def buckets(self, key: bytes | None) -> Iterator[None]:

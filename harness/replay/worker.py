@@ -8,18 +8,23 @@ import asyncio
 import os
 import signal
 import socket
+import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 
 from harness.replay.answers import Recorded
 from harness.replay.connection import Connection
+from harness.replay.desk import too_long
 from harness.replay.errand import Asked, Reply, errands
 from harness.replay.guard import Guard
 from harness.replay.match import Library
 from harness.replay.messages import Line, Message, Page
 from harness.replay.service import Ears, Service, Settings, loop_factory
 from harness.replay.shared import Shared
+
+NO_FILE = "harness replay: a connection is dropped: no file is left for it; raise the limit (ulimit -Hn)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,8 @@ class Questions:
 
     async def ask(self, asked: Asked) -> Reply:
         """Ask for a page."""
+        if refused := too_long(asked):
+            return refused
         number = next(self.numbers)
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self.open[number] = future
@@ -124,6 +131,8 @@ class Entrance:
                 return
             for fd in files:
                 self.welcome(socket.socket(fileno=fd))
+            if not files:
+                print(NO_FILE, file=sys.stderr, flush=True)
 
     def welcome(self, client: socket.socket) -> None:
         """Serve a client."""
@@ -154,5 +163,8 @@ def process(work: Work, talk: socket.socket, clients: socket.socket, others: lis
             one.close()
         run(work, talk, clients)
         code = 0
+    except Exception:
+        traceback.print_exc()
+        raise
     finally:
         os._exit(code)

@@ -40,8 +40,10 @@ def door(*faults: str, limits: Limits = NO_LIMITS, speed: float = 1.0) -> Door:
         one = recorded(CHAT, body, said)
         library.add(str(label), one, Recorded(one, keep_connect=False))
     site = Site(library, Lateness(), speed, lambda _: None)
+    site.keep_requests(1)
     made = Door(site, library, limits, rules_of({"faults": list(faults)}))
-    made.administer = Desk(service.facts_of(library, Settings(speed=speed)), Books(made)).answer
+    facts = service.facts_of(library, Settings(speed=speed, kept_requests=1))
+    made.administer = Desk(facts, Books(made)).answer
     return made
 
 

@@ -20,6 +20,7 @@ from harness.child import Child, harness_command
 from harness.core.exchange import Exchange, Response
 from harness.core.exchange import Request as Recorded
 from harness.core.interchange import to_line
+from harness.replay.desk import BODY_LIMIT
 
 KEYS, REPEATS, CLIENTS, FEW = 100, 20, 50, 5
 LIMIT_S = 20.0
@@ -139,6 +140,8 @@ def test_the_admin_pages_are_about_all_workers(server: Child) -> None:
     assert asyncio.run(ask_many(server.url, ["a", "b", "a"])) == ["001 000", "001 000", "001 001"]
     with pytest.raises(HTTPError, match="400"):
         get(f"{admin}/reset", "POST", {"what": "all"})
+    with pytest.raises(HTTPError, match="413"):
+        get(f"{admin}/faults", "PUT", "x" * BODY_LIMIT)
 
 
 async def ask_many(url: str, sessions: Sequence[str], key: int = 1) -> list[str]:
@@ -204,11 +207,16 @@ def state(pid: int) -> str:
         return "Z"
 
 
-def test_a_worker_that_is_killed_ends_the_server_with_an_error(few: Path) -> None:
+@pytest.mark.parametrize("meanwhile", ["serving", "ending"])
+def test_a_worker_that_is_killed_ends_the_server_with_an_error(few: Path, meanwhile: str) -> None:
     server = subprocess.Popen(command(few), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert server.stdout is not None
     assert "listening on" in server.stdout.readline()
     workers = workers_of(server.pid)
+    if meanwhile == "ending":  # it cannot say what it counted
+        os.kill(workers[0], signal.SIGSTOP)
+        server.terminate()
+        assert ended(workers[1:])
     os.kill(workers[0], signal.SIGKILL)
     _, said = server.communicate(timeout=LIMIT_S)
     assert server.returncode == 3

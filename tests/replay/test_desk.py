@@ -11,8 +11,9 @@ from harness.core import admin
 from harness.core.census import Census, merged
 from harness.core.histogram import Histogram
 from harness.replay.connection import Answer
-from harness.replay.desk import PAGES
+from harness.replay.desk import BODY_LIMIT, PAGES, Facts
 from harness.replay.door import Door
+from harness.replay.gate import Limits
 from tests.replay.doors import CHAT, asking, body, door, head, outcome_of, statuses
 
 DOCS = Path(__file__).parents[2] / "docs" / "admin.md"
@@ -86,6 +87,19 @@ def test_the_journal_is_bounded() -> None:
     assert (found["count"], len(found["requests"])) == (5, 2)
 
 
+def test_of_several_processes_no_more_is_told_than_is_kept() -> None:
+    result = admin.Result.MATCHED
+    entries = tuple(
+        admin.JournalEntry(t0_ns=t0_ns, at="", request="", result=result, exchange=None, fault=None)
+        for t0_ns in range(4)
+    )
+    received = tuple(admin.ReceivedRequest(t0_ns=t0_ns, request={}) for t0_ns in range(4))
+    some = [Census(journal=entries[n::2], received=received[n::2]) for n in range(2)]
+    facts = Facts({}, (), 1.0, kept=2, received=1, workers=2)
+    told = [PAGES[name].show(merged(some), facts, 100) for name in ("requests", "received")]
+    assert [[one.t0_ns for one in page.requests] for page in told] == [[2, 3], [3]]  # type: ignore[union-attr]
+
+
 def test_unmatched_near_misses_and_unused() -> None:
     one = busy()
     assert told(one, "unmatched")["count"] == 2
@@ -143,7 +157,7 @@ def test_a_reset_begins_again_and_the_sum_at_the_end_is_whole() -> None:
 
 @pytest.mark.parametrize(
     ("what", "repeat", "count"),
-    [("cursors", "1", 5), ("journal", "2", 5), ("counters", "2", 0), ("faults", "2", 5)],
+    [("cursors", "1", 5), ("journal", "2", 5), ("counters", "2", 0), ("faults", "2", 5), ("limits", "2", 5)],
 )
 def test_a_reset_of_one_thing_leaves_the_others(what: str, repeat: str, count: int) -> None:
     one = busy()
@@ -154,6 +168,13 @@ def test_a_reset_of_one_thing_leaves_the_others(what: str, repeat: str, count: i
     assert one.answer(asking()).label == repeat
 
 
+def test_a_limit_can_begin_again() -> None:
+    one = door(limits=Limits(requests=1))
+    assert statuses(one, asking(), asking()) == ["200", "429"]
+    told(one, "reset", "POST", {"what": ["limits"]})
+    assert statuses(one, asking(), asking()) == ["200", "429"]
+
+
 @pytest.mark.parametrize(
     ("method", "page", "content", "said"),
     [
@@ -161,6 +182,8 @@ def test_a_reset_of_one_thing_leaves_the_others(what: str, repeat: str, count: i
         ("PUT", "speed", b"3", "the body is no JSON object"),
         ("PUT", "speed", b"{}", "speed: is missing"),
         ("PUT", "speed", b'{"speed": -1}', "speed: Input should be greater than or equal to 0"),
+        ("PUT", "speed", b'{"speed": "2"}', "speed: Input should be a valid number"),
+        ("PUT", "speed", b'{"speed": true}', "speed: Input should be a valid number"),
         ("PUT", "speed", b'{"speed": NaN}', "speed: Input should be a finite number"),
         ("PUT", "speed", b'{"speed": 1, "sped": 2}', "sped: a speed has no such field; it has speed"),
         ("POST", "reset", b"\xff", "the body is no JSON"),
@@ -169,6 +192,7 @@ def test_a_reset_of_one_thing_leaves_the_others(what: str, repeat: str, count: i
         ("POST", "reset", b"[" * 100_000, ""),
         ("GET", "requests?limit=x", b"", "limit: Input should be a valid integer"),
         ("GET", "requests?result=good", b"", "result: Input should be 'matched'"),
+        ("POST", "reset?what=cursors", b"", "what: the query has no such field; it has none"),
         ("GET", "unused?count=1", b"", "count: the query has no such field; it has limit"),
     ],
 )
@@ -180,6 +204,22 @@ def test_what_cannot_be_read_is_told_in_one_line(method: str, page: str, content
     assert said in message
     assert "\n" not in message
     assert one.answer(asking()).label == "2", "nothing was changed"
+
+
+def test_a_body_that_no_page_takes_is_refused() -> None:
+    answer = door().answer(asking("/__admin/faults", b" " * (BODY_LIMIT + 1), method="PUT"))
+    assert head(answer)[":status"] == "413"
+    assert body(answer)["error"]["message"] == "harness: the body is over the limit of 4 MiB"
+
+
+def test_the_admin_path_itself_is_no_miss() -> None:
+    one = door()
+    answers = [one.answer(asking(path, method="GET")) for path in ("/__admin", "/__admin?x=1", "/__admin/")]
+    assert {head(answer)[":status"] for answer in answers} == {"404"}
+    assert all("there are /__admin/health, " in body(answer)["error"]["message"] for answer in answers)
+    assert outcome_of(one).missed == 0
+    one.answer(asking("/__administrators"))
+    assert outcome_of(one).missed == 1
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -205,7 +245,6 @@ def test_the_docs_have_every_page_result_and_metric() -> None:
 
 def test_bytes_that_are_no_text_are_told() -> None:
     one = door()
-    one.site.keep_requests(1)
     one.answer(asking(x_odd="\udcfe"))
     assert ["x-odd", "\udcfe"] in told(one, "received")["requests"][0]["request"]["headers"]
 

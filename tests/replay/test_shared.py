@@ -50,6 +50,9 @@ def test_a_limiter_lets_in_as_one_of_one_process(shared: Shared) -> None:
         together.charge(key, 4 * 10**11, now_ns)
         own.charge(key, 4 * 10**11, now_ns)
         assert together.standing(key, now_ns) == own.standing(key, now_ns)
+    assert together.admit(b"a", 31 * S) is not None
+    together.reset()
+    assert together.admit(b"a", 31 * S) is None
 
 
 TOGETHER = """
