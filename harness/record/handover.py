@@ -10,6 +10,7 @@ The writer says back on the same socket, as a line of text, what it could not st
 
 import asyncio
 import socket
+from collections import deque
 from collections.abc import Callable
 
 from harness.core.sizes import size_text
@@ -21,6 +22,9 @@ LIMIT = 256 * 1024 * 1024
 BUFFER = 4 * 1024 * 1024
 """What we ask of the kernel's own buffer; it gives what it allows."""
 
+
+WATER = 256 * 1024
+"""Bytes that the transport holds; the rest waits in a queue of our own, whose length costs nothing."""
 
 WRITER_GONE = "the writer is gone"
 """What `fail` is told when the other end is closed."""
@@ -46,6 +50,9 @@ class Handover(asyncio.Protocol):
         self.policy = policy
         self.behind = behind
         self.peak = 0
+        self.queue: deque[bytes] = deque()
+        self.queued = 0
+        self.is_full = self.is_behind = self.is_closing = False
         self.closed = asyncio.get_running_loop().create_future()
         self.transport: asyncio.Transport | None = None
         self.heard = b""
@@ -68,25 +75,28 @@ class Handover(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is there."""
         assert isinstance(transport, asyncio.Transport)
-        transport.set_write_buffer_limits(high=self.limit // 2, low=self.limit // 2)
+        transport.set_write_buffer_limits(high=min(WATER, self.limit // 2))
         self.transport = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
         """All was sent after `close`, or the writer is gone."""
         self.transport = None
-        self.behind(False)
+        self.queue.clear()
+        self.queued = 0
+        self._judge()
         if not self.closed.done():
             self.closed.set_result(exc)
         if exc is not None:
             self.fail(WRITER_GONE)
 
     def pause_writing(self) -> None:
-        """More than half of what may wait does."""
-        self.behind(True)
+        """The transport has enough."""
+        self.is_full = True
 
     def resume_writing(self) -> None:
-        """It no longer does."""
-        self.behind(False)
+        """It takes more."""
+        self.is_full = False
+        self._hand_on()
 
     def data_received(self, data: bytes) -> None:
         """The writer could not store something."""
@@ -107,21 +117,43 @@ class Handover(asyncio.Protocol):
         if self.policy is Policy.PASS and self._is_over(len(message)):
             self._fail_for_size()
             return
-        self.transport.write(message)
-        self.peak = max(self.peak, self.transport.get_write_buffer_size())
-        if self.policy is Policy.STOP and self.transport.get_write_buffer_size() > self.limit:
+        self.queue.append(message)
+        self.queued += len(message)
+        self._hand_on()
+        self.peak = max(self.peak, self.waiting)
+        if self.policy is Policy.STOP and self.waiting > self.limit:
             self._fail_for_size()
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that wait here for the writer."""
+        return self.queued + (self.transport.get_write_buffer_size() if self.transport else 0)
+
+    def _hand_on(self) -> None:
+        """Give the transport what it takes. It walks through all that it holds at each write."""
+        while self.queue and self.transport and not self.is_full:
+            message = self.queue.popleft()
+            self.queued -= len(message)
+            self.transport.write(message)
+        if self.is_closing and self.transport and not self.queue:
+            self.transport.close()
+        self._judge()
+
+    def _judge(self) -> None:
+        """Tell whether more than half of what may wait does, where that is news."""
+        if self.is_behind != (self.waiting > self.limit // 2):
+            self.is_behind = not self.is_behind
+            self.behind(self.is_behind)
 
     def _is_over(self, size: int) -> bool:
         """Whether so much more is too much; a message that nothing stands before always fits."""
-        waiting = self.transport.get_write_buffer_size() if self.transport else 0
-        return waiting > 0 and waiting + size > self.limit
+        return self.waiting > 0 and self.waiting + size > self.limit
 
     def _fail_for_size(self) -> None:
         self.fail(f"more than {size_text(self.limit)} wait for the writer, which is too slow")
 
     async def close(self) -> None:
         """Wait until the writer's end has taken all, or is gone."""
-        if self.transport is not None:
-            self.transport.close()
+        self.is_closing = True
+        self._hand_on()
         await self.closed

@@ -77,6 +77,23 @@ def test_it_is_told_while_more_than_half_of_the_bound_waits() -> None:
     asyncio.run(story())
 
 
+def test_a_long_queue_makes_no_message_dearer() -> None:
+    """The transport of asyncio counts all that it holds at each write: so it holds little."""
+
+    async def story(handover: Handover, theirs: socket.socket, _failures: list[str]) -> None:
+        transport = handover.transport
+        assert transport is not None
+        for number in range(20_000):
+            handover.send(b"%08d" % number + b"x" * 992)
+            assert transport.get_write_buffer_size() <= 2**18 + 1000
+        assert handover.waiting == handover.peak > 10_000_000
+        taking = asyncio.to_thread(lambda: b"".join(iter(lambda: theirs.recv(2**20), b"")))
+        data, _ = await asyncio.gather(taking, handover.close())
+        assert [int(data[at : at + 8]) for at in range(0, len(data), 1000)] == list(range(20_000))
+
+    assert tell(story, 2**30) == []
+
+
 @pytest.mark.parametrize("busy", [False, True])
 def test_a_writer_that_is_gone_is_a_failure(busy: bool) -> None:
     async def story(handover: Handover, theirs: socket.socket, failures: list[str]) -> None:
