@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -111,6 +111,15 @@ def test_the_program_sees_its_environment() -> None:
     assert asyncio.run(run([sys.executable, "-c", code], {**os.environ, "HARNESS_TEST_CODE": "5"})) == 5
 
 
+@pytest.fixture
+def no_signal_ignored() -> Iterator[None]:
+    """As a program is that a shell started; under `nohup`, a SIGHUP would mean nothing."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("no_signal_ignored")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("loop", LOOPS)
 def test_signals_are_passed_on(loop: str, number: signal.Signals, capfd: pytest.CaptureFixture[str]) -> None:
