@@ -54,6 +54,7 @@ RUNS: Mapping[str, tuple[str, str]] = {
     "show": ("show {recording} 2", "tiny-llama"),
     "stats": ("stats {recording}", "tiny-llama"),
     "report": ("report {recording} -o page.html", "page.html: "),
+    "scan": ("scan {recording}", "0 secrets"),
     "export": ("export {recording} -o lines.jsonl", ""),
     "import": ("import lines.jsonl --db imported.db", ""),
     "redact": ("redact {recording} -o redacted.db", "0 exchanges changed"),
