@@ -1,4 +1,4 @@
-"""Listeners of mitmproxy on sockets that listen already (`harness.record.ports`).
+"""Listeners of mitmproxy on sockets that hold their ports already (`harness.record.ports`).
 
 The law of this file: mitmproxy opens nothing itself, so that a port that was promised is had.
 """
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from mitmproxy.proxy.mode_servers import AsyncioServerInstance
 
 from harness.record.backlog import SLUICES, Sluice
+from harness.record.ports import BACKLOG
 
 
 def install(sockets: Mapping[int, socket.socket]) -> None:
@@ -28,6 +29,6 @@ def install(sockets: Mapping[int, socket.socket]) -> None:
             finally:
                 SLUICES.pop(ends, None)
 
-        return [await asyncio.start_server(handle, sock=sockets[port])]
+        return [await asyncio.start_server(handle, sock=sockets[port], backlog=BACKLOG)]
 
     AsyncioServerInstance.listen = listen  # type: ignore[assignment,method-assign]

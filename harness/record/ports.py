@@ -1,7 +1,8 @@
 """Sockets for the listeners: opened, or refused in words, before anything is started.
 
-The law of this file: who is told a port has it. The sockets listen from here on and are handed to the
-proxy as open files, so that no two recorders that start at the same moment choose the same port.
+The law of this file: who is told a port has it, from here on. The sockets are bound and handed to the
+proxy as open files, so that no two recorders that start at the same moment choose the same port. The
+proxy listens once it can answer: a client that comes sooner is refused, and does not wait unseen.
 """
 
 import errno
@@ -15,7 +16,7 @@ BACKLOG = 4096
 
 
 def listening(host: str, first: int, count: int) -> list[socket.socket]:
-    """As many sockets that listen on `host`: at ports from `first` on, or at any with 0.
+    """As many sockets bound to `host`: at ports from `first` on, or at any with 0.
 
     BadInput where that cannot be; nothing is left open then.
     """
@@ -29,13 +30,13 @@ def listening(host: str, first: int, count: int) -> list[socket.socket]:
 
 
 def listener(host: str, port: int) -> socket.socket:
-    """A socket that listens at this address; BadInput if that cannot be."""
+    """A socket that holds this address; BadInput if that cannot be."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     opened = socket.socket(family, socket.SOCK_STREAM)
     try:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         opened.bind((host, port))
-        opened.listen(BACKLOG)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)  # else others could bind it as well
     except OSError as error:
         opened.close()
         advice = "try --port 0, or another" if error.errno == errno.EADDRINUSE else "is --host right?"
@@ -53,6 +54,6 @@ def free_ports(host: str, first: int, count: int) -> list[int]:
 
 
 def port_of(opened: socket.socket) -> int:
-    """The port at which a socket listens."""
+    """The port that a socket holds."""
     port: int = opened.getsockname()[1]
     return port

@@ -60,7 +60,7 @@ IDLE_S = 24 * 3600
 class Settings:
     """What the supervisor tells the proxy.
 
-    `sockets` listen already, one an upstream, or one alone with `ca`: the file of the CA of a forward
+    `sockets` hold their ports, one an upstream, or one alone with `ca`: the file of the CA of a forward
     proxy, whose list of further hosts are `hosts`. `upstream_ca`: a file of certificates that upstreams
     may have beside those that are trusted anyway. `stats_s`: how often the writer is told what recording
     has cost; 0: at the end alone.

@@ -49,8 +49,12 @@ def test_ports_that_cannot_be(host: str, port: int, match: str) -> None:
 def test_a_socket_holds_its_port_against_others_that_start_at_the_same_moment() -> None:
     """Also against those that may take over an address, as servers may."""
     (held,) = listening("127.0.0.1", 0, 1)
-    with held, pytest.raises(BadInput, match="try --port 0"):
-        listening("127.0.0.1", held.getsockname()[1], 1)
+    with held:
+        port = held.getsockname()[1]
+        with pytest.raises(BadInput, match="try --port 0"):
+            listening("127.0.0.1", port, 1)
+        with pytest.raises(ConnectionRefusedError):  # nobody answers there yet
+            socket.create_connection(("127.0.0.1", port))
 
 
 def test_nothing_is_left_open_where_one_port_is_taken() -> None:
