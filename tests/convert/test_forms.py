@@ -111,13 +111,18 @@ def one(path: Path, kind: Format) -> Exchange:
     return exchange
 
 
-@pytest.mark.parametrize("as_json", [False, True])
-@pytest.mark.parametrize(("document", "kind"), FORMS.values(), ids=FORMS)
+WRITTEN = {
+    f"{name}, {'JSON' if as_json else 'YAML'}": (*form, as_json)
+    for name, form in FORMS.items()
+    for as_json in (False, True)
+    if not (as_json and name == "VCR.py, gzip")  # JSON holds no bytes, and VCR.py refuses to write them
+}
+
+
+@pytest.mark.parametrize(("document", "kind", "as_json"), WRITTEN.values(), ids=WRITTEN)
 def test_every_form_gives_the_answer(
     document: dict[str, Any], kind: Format, as_json: bool, tmp_path: Path
 ) -> None:
-    if as_json and document is FORMS["VCR.py, gzip"][0]:
-        pytest.skip("JSON holds no bytes, and VCR.py refuses to write them")
     path = written(tmp_path, document, as_json=as_json)
     assert format_of(path, path.read_bytes()[:4096]) is kind
     exchange = one(path, kind)

@@ -105,7 +105,7 @@ def test_the_proxy_tells_again_and_again_and_a_writer_that_is_gone_is_told_nothi
     for head in asyncio.run(run()):
         assert head["kind"] == Kind.COST
         assert head["lag_ns"] == {"p50": 3 * MS, "p99": 3 * MS, "max": 3 * MS}
-        assert head["cpu_ns"] >= 0
+        assert 0 <= head["cpu_ns"] < 60_000 * MS  # since it began, and not since the machine did
     assert set(failures) <= {"the writer is gone"}
     assert len(failures) <= 1
 
@@ -132,4 +132,4 @@ def test_a_run_says_what_it_cost_while_it_goes_on_and_at_its_end(
     assert set(outcome.cost["cpu_ns"]) == {"proxy", "writer", "supervisor"}
     assert min(outcome.cost["cpu_ns"].values()) > 0
     assert outcome.cost["lag_ns"]["max"] >= outcome.cost["lag_ns"]["p50"] > 0
-    assert outcome.cost["queue_peak_bytes"] >= 0
+    assert outcome.cost["queue_peak_bytes"] < 1 << 20  # of one small exchange
